@@ -1,0 +1,59 @@
+// How members reach each other. Messages may be lost, duplicated and
+// reordered: Raft copes. Snapshots travel as files on a stream of their own.
+//
+// Besides Raft's messages a transport carries small user payloads between
+// members (requests forwarded to the leader, for instance): unordered with
+// respect to Raft's, delivered at most once, possibly never.
+//
+// Thread-safety: every method may be called from any thread; handlers run on
+// the loop given to Start.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/loop.h"
+#include "raft/core/types.h"
+
+namespace keel::raft {
+
+class TransportHandler {
+ public:
+  virtual ~TransportHandler() = default;
+  virtual void OnMessages(std::vector<Message> messages) = 0;
+  // A peer's connection broke or could not be made.
+  virtual void OnUnreachable(NodeId peer) = 0;
+  // A snapshot arrived whole and checked, as files in `dir`; the handler owns the folder.
+  virtual void OnSnapshotFiles(NodeId from, const Message& message, std::string dir) = 0;
+  // A user payload from a peer.
+  virtual void OnUserMessage(NodeId from, std::string payload) = 0;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  virtual void Start(base::Loop* loop, TransportHandler* handler) = 0;
+  // Nothing is called back after it returns. Not on the handler's loop.
+  virtual void Stop() = 0;
+
+  virtual void AddPeer(NodeId peer, const std::string& address) = 0;
+  virtual void RemovePeer(NodeId peer) = 0;
+
+  // Sends to message.to each; drops what a broken or full connection cannot take.
+  virtual void Send(std::vector<Message> messages) = 0;
+  virtual void SendUser(NodeId to, std::string payload) = 0;
+  // Streams the files in `dir` with `message` (kSnapshot) on a connection of
+  // their own; the receiver gets OnSnapshotFiles. `done` runs on the handler's loop.
+  virtual void SendSnapshot(Message message, std::string dir,
+                            absl::AnyInvocable<void(absl::Status)> done) = 0;
+
+  // Time since a message from the peer was last received; max() when never. For health and metrics.
+  virtual base::Duration SinceHeard(NodeId peer) const = 0;
+};
+
+}  // namespace keel::raft
