@@ -28,7 +28,9 @@ function(keel_program name)
   target_link_libraries(${name} PRIVATE keel_options ${ARG_DEPS})
 endfunction()
 
-# A test is one ctest entry per executable; GoogleTest prints the cases.
+# A test is one ctest entry per executable; GoogleTest prints the cases. One
+# without labels is a unit test, which the sanitizers run too.
+add_custom_target(keel_unit_tests)
 function(keel_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
@@ -38,6 +40,10 @@ function(keel_test name)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+    add_dependencies(keel_unit_tests ${name})
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
