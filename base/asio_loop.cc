@@ -56,8 +56,8 @@ void AsioLoop::Drain() {
 bool AsioLoop::InLoop() const { return running_on_.load() == std::this_thread::get_id(); }
 
 TimePoint AsioLoop::Now() const {
-  return TimePoint(std::chrono::duration_cast<Duration>(
-      std::chrono::steady_clock::now().time_since_epoch()));
+  return TimePoint(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 TimerId AsioLoop::After(Duration delay, Task task) {

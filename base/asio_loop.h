@@ -58,9 +58,9 @@ class AsioLoop final : public Loop {
 
   // Posts from other threads: one wake-up for however many queue up meanwhile.
   std::mutex mu_;
-  std::vector<Task> posted_;       // guarded by mu_
-  bool drain_scheduled_ = false;   // guarded by mu_
-  std::vector<Task> draining_;     // of Drain, kept for its capacity
+  std::vector<Task> posted_;      // guarded by mu_
+  bool drain_scheduled_ = false;  // guarded by mu_
+  std::vector<Task> draining_;    // of Drain, kept for its capacity
 
   TimerId next_timer_ = 1;
   absl::flat_hash_map<TimerId, std::unique_ptr<boost::asio::steady_timer>> timers_;

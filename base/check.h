@@ -16,10 +16,10 @@ namespace keel::base {
 
 }  // namespace keel::base
 
-#define KEEL_CHECK(condition, ...)                                       \
-  do {                                                                   \
-    if (!(condition)) [[unlikely]] {                                     \
-      ::keel::base::CheckFailed(__FILE__, __LINE__, #condition,          \
+#define KEEL_CHECK(condition, ...)                                                    \
+  do {                                                                                \
+    if (!(condition)) [[unlikely]] {                                                  \
+      ::keel::base::CheckFailed(__FILE__, __LINE__, #condition,                       \
                                 ::keel::base::StrCat("" __VA_OPT__(, ) __VA_ARGS__)); \
-    }                                                                    \
+    }                                                                                 \
   } while (false)

@@ -12,8 +12,8 @@
 #include <climits>
 #include <filesystem>
 
-#include "base/strings.h"
 #include "base/status.h"
+#include "base/strings.h"
 
 namespace keel::base {
 namespace {
@@ -72,7 +72,8 @@ class PosixFile final : public File {
     std::string out(size, '\0');
     size_t got = 0;
     while (got < size) {
-      const ssize_t n = ::pread(fd_, out.data() + got, size - got, static_cast<off_t>(offset + got));
+      const ssize_t n =
+          ::pread(fd_, out.data() + got, size - got, static_cast<off_t>(offset + got));
       if (n < 0) {
         if (errno == EINTR) continue;
         return ErrnoStatus(errno, StrCat("read ", path_));

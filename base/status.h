@@ -20,11 +20,11 @@ absl::Status ErrnoStatus(int error, std::string_view what);
 
 }  // namespace keel::base
 
-#define KEEL_RETURN_IF_ERROR(expr)                                            \
-  do {                                                                        \
+#define KEEL_RETURN_IF_ERROR(expr)                                               \
+  do {                                                                           \
     if (::absl::Status keel_status_ = (expr); !keel_status_.ok()) [[unlikely]] { \
-      return keel_status_;                                                    \
-    }                                                                         \
+      return keel_status_;                                                       \
+    }                                                                            \
   } while (false)
 
 #define KEEL_STATUS_CONCAT_INNER_(a, b) a##b
