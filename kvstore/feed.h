@@ -67,7 +67,8 @@ class ChangeFeed {
   virtual void Unsubscribe(FeedSubscriber* subscriber) = 0;
 
   virtual int64_t current_revision() const = 0;
-  // Revisions at or below it may be gone; -1 before the first compaction.
+  // Revisions below it are gone; its own events can still be read, though without
+  // `prev` (as etcd >= 3.5.17 has it). -1 before the first compaction.
   virtual int64_t compact_revision() const = 0;
 
   struct HistoryOptions {
@@ -85,7 +86,7 @@ class ChangeFeed {
     FeedBatch revisions;       // only those with matching events
     int64_t next_revision = 0;  // where to go on; current_revision + 1 as of the read when finished
   };
-  // Past events from disk. OutOfRange when from_revision is compacted. Blocks on the disk:
+  // Past events from disk. OutOfRange when from_revision < compact_revision(). Blocks on the disk:
   // not on an I/O loop.
   virtual absl::StatusOr<History> ReadHistory(const HistoryOptions& options) const = 0;
 };

@@ -1,0 +1,26 @@
+// Settings of the store on disk.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace keel::kvstore {
+
+struct StoreOptions {
+  std::string dir;  // created when missing; the store's alone
+  // Memory bounds, bytes. Both fill with use; an idle store takes a few MB.
+  uint64_t block_cache_bytes = 128ull << 20;
+  uint64_t write_buffer_bytes = 64ull << 20;
+  // Threads that flush and compact.
+  int background_threads = 2;
+  // For tests: drops what was not flushed when the store closes, as a crash does.
+  bool crash_on_close = false;
+};
+
+// Bytes on disk; at most a second old.
+struct StoreSizes {
+  int64_t db_bytes = 0;      // all files, and what waits in memory to be written
+  int64_t in_use_bytes = 0;  // of them, an estimate of what is live
+};
+
+}  // namespace keel::kvstore
