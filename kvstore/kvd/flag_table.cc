@@ -1,0 +1,193 @@
+// Every flag of etcd 3.4 to 3.6, with what it does here.
+#include <array>
+
+#include "kvstore/kvd/flags.h"
+
+namespace keel::kvstore {
+
+namespace {
+
+constexpr FlagKind kText = FlagKind::kText;
+constexpr FlagKind kBool = FlagKind::kBool;
+constexpr FlagKind kNumber = FlagKind::kNumber;
+constexpr FlagKind kDuration = FlagKind::kDuration;
+constexpr FlagEffect kUsed = FlagEffect::kUsed;
+constexpr FlagEffect kNone = FlagEffect::kNone;
+constexpr FlagEffect kRefused = FlagEffect::kRefused;
+
+constexpr std::string_view kMember = "Member";
+constexpr std::string_view kClustering = "Clustering";
+constexpr std::string_view kSecurity = "Security";
+constexpr std::string_view kAuth = "Auth";
+constexpr std::string_view kMonitoring = "Profiling and monitoring";
+constexpr std::string_view kLogging = "Logging";
+constexpr std::string_view kProxy = "v2 proxy";
+constexpr std::string_view kFeature = "Features and experiments";
+constexpr std::string_view kUnsafe = "Unsafe";
+
+constexpr std::string_view kNoTls = "TLS is not offered yet; without it the connection would be open to read";
+constexpr std::string_view kNoDiscovery = "discovery is not offered; list the members in --initial-cluster";
+constexpr std::string_view kNoTracing = "traces are not exported";
+constexpr std::string_view kNoBolt = "tunes bbolt; the store here is RocksDB";
+constexpr std::string_view kNoProxy = "kvd is no proxy";
+constexpr std::string_view kNoV2 = "the v2 API is not served";
+constexpr std::string_view kNoCheck = "members are not compared on a timer; use HashKV";
+constexpr std::string_view kNoAuth = "authentication is not offered yet";
+
+constexpr auto kFlags = std::to_array<FlagSpec>({
+    {kMember, "name", kText, kUsed, "default", "Name of this member, unique in the cluster."},
+    {kMember, "data-dir", kText, kUsed, "${name}.etcd", "Folder for everything this member keeps."},
+    {kMember, "wal-dir", kText, kUsed, "", "Folder for the Raft log alone, on a faster disk for instance."},
+    {kMember, "snapshot-count", kNumber, kUsed, "10000", "Entries applied between two truncations of the Raft log."},
+    {kMember, "heartbeat-interval", kNumber, kUsed, "100", "Milliseconds between two heartbeats of the leader."},
+    {kMember, "election-timeout", kNumber, kUsed, "1000", "Milliseconds without a leader before an election."},
+    {kMember, "initial-election-tick-advance", kBool, kNone, "true", "elections start as soon as they may"},
+    {kMember, "listen-peer-urls", kText, kUsed, "http://localhost:2380", "Where to listen for other members."},
+    {kMember, "listen-client-urls", kText, kUsed, "http://localhost:2379", "Where to listen for clients: gRPC and HTTP on one port."},
+    {kMember, "listen-client-http-urls", kText, kRefused, "", "HTTP and gRPC share --listen-client-urls"},
+    {kMember, "max-snapshots", kNumber, kNone, "5", "snapshots are kept only while they are being sent"},
+    {kMember, "max-wals", kNumber, kNone, "5", "log segments are reused as soon as they are not needed"},
+    {kMember, "quota-backend-bytes", kNumber, kUsed, "0", "Bytes the store may take before writes stop with a NOSPACE alarm; 0: as the disk allows."},
+    {kMember, "backend-bbolt-freelist-type", kText, kNone, "map", kNoBolt},
+    {kMember, "backend-batch-interval", kDuration, kNone, "", kNoBolt},
+    {kMember, "backend-batch-limit", kNumber, kNone, "0", kNoBolt},
+    {kMember, "max-txn-ops", kNumber, kUsed, "128", "Operations allowed in one transaction."},
+    {kMember, "max-request-bytes", kNumber, kUsed, "1572864", "Bytes allowed in one request."},
+    {kMember, "max-concurrent-streams", kNumber, kUsed, "4294967295", "Streams that one client connection may have open."},
+    {kMember, "enable-grpc-gateway", kBool, kNone, "true", "the JSON gateway is not served"},
+    {kMember, "grpc-keepalive-min-time", kDuration, kNone, "5s", "pings of clients are answered at any rate that is no flood"},
+    {kMember, "grpc-keepalive-interval", kDuration, kNone, "2h", "the server sends no pings of its own"},
+    {kMember, "grpc-keepalive-timeout", kDuration, kNone, "20s", "the server sends no pings of its own"},
+    {kMember, "socket-reuse-port", kBool, kNone, "false", "the port is not shared"},
+    {kMember, "socket-reuse-address", kBool, kNone, "false", "always on"},
+    {kMember, "raft-read-timeout", kDuration, kNone, "5s", "the transport has limits of its own"},
+    {kMember, "raft-write-timeout", kDuration, kNone, "5s", "the transport has limits of its own"},
+    {kMember, "config-file", kText, kRefused, "", "configuration files are not read yet; use flags or ETCD_ variables"},
+
+    {kClustering, "initial-advertise-peer-urls", kText, kUsed, "http://localhost:2380", "This member's peer URLs as the others reach them."},
+    {kClustering, "initial-cluster", kText, kUsed, "${name}=${initial-advertise-peer-urls}", "All members on first start: name=URL,name=URL."},
+    {kClustering, "initial-cluster-state", kText, kUsed, "new", "'new', or 'existing' to join a cluster that runs; first start only."},
+    {kClustering, "initial-cluster-token", kText, kUsed, "etcd-cluster", "Keeps clusters with equal URLs apart; first start only."},
+    {kClustering, "advertise-client-urls", kText, kUsed, "http://localhost:2379", "This member's client URLs as clients reach them."},
+    {kClustering, "discovery", kText, kRefused, "", kNoDiscovery},
+    {kClustering, "discovery-fallback", kText, kNone, "exit", kNoDiscovery},
+    {kClustering, "discovery-proxy", kText, kRefused, "", kNoDiscovery},
+    {kClustering, "discovery-srv", kText, kRefused, "", kNoDiscovery},
+    {kClustering, "discovery-srv-name", kText, kRefused, "", kNoDiscovery},
+    {kClustering, "discovery-token", kText, kRefused, "", kNoDiscovery},
+    {kClustering, "discovery-endpoints", kText, kRefused, "", kNoDiscovery},
+    {kClustering, "strict-reconfig-check", kBool, kUsed, "true", "Refuse changes of membership that would lose the majority."},
+    {kClustering, "pre-vote", kBool, kNone, "true", "always on"},
+    {kClustering, "auto-compaction-retention", kText, kUsed, "0", "History to keep: a duration or a number of revisions; 0: all."},
+    {kClustering, "auto-compaction-mode", kText, kUsed, "periodic", "'periodic' (by time) or 'revision' (by number)."},
+    {kClustering, "enable-v2", kBool, kNone, "false", kNoV2},
+    {kClustering, "v2-deprecation", kText, kNone, "write-only", kNoV2},
+    {kClustering, "downgrade-check-time", kDuration, kNone, "5s", "there is no version to go down to"},
+
+    {kSecurity, "cert-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "key-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "client-cert-auth", kBool, kRefused, "false", kNoTls},
+    {kSecurity, "client-cert-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "client-key-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "client-crl-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "client-cert-allowed-hostname", kText, kRefused, "", kNoTls},
+    {kSecurity, "trusted-ca-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "auto-tls", kBool, kRefused, "false", kNoTls},
+    {kSecurity, "peer-cert-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "peer-key-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "peer-client-cert-auth", kBool, kRefused, "false", kNoTls},
+    {kSecurity, "peer-client-cert-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "peer-client-key-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "peer-trusted-ca-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "peer-cert-allowed-cn", kText, kRefused, "", kNoTls},
+    {kSecurity, "peer-cert-allowed-hostname", kText, kRefused, "", kNoTls},
+    {kSecurity, "peer-auto-tls", kBool, kRefused, "false", kNoTls},
+    {kSecurity, "peer-crl-file", kText, kRefused, "", kNoTls},
+    {kSecurity, "self-signed-cert-validity", kNumber, kNone, "1", "no certificates are made"},
+    {kSecurity, "cipher-suites", kText, kRefused, "", kNoTls},
+    {kSecurity, "tls-min-version", kText, kNone, "TLS1.2", "TLS is not offered yet"},
+    {kSecurity, "tls-max-version", kText, kNone, "", "TLS is not offered yet"},
+    {kSecurity, "cors", kText, kRefused, "*", "origins are not checked; nothing is served to browsers but /health, /version and /metrics"},
+    {kSecurity, "host-whitelist", kText, kRefused, "*", "host names of requests are not checked"},
+
+    {kAuth, "auth-token", kText, kRefused, "simple", kNoAuth},
+    {kAuth, "bcrypt-cost", kNumber, kNone, "10", kNoAuth},
+    {kAuth, "auth-token-ttl", kNumber, kNone, "300", kNoAuth},
+
+    {kMonitoring, "enable-pprof", kBool, kNone, "false", "use perf or gdb"},
+    {kMonitoring, "metrics", kText, kNone, "basic", "/metrics always carries everything"},
+    {kMonitoring, "listen-metrics-urls", kText, kUsed, "", "Further URLs for /metrics and /health."},
+    {kMonitoring, "enable-distributed-tracing", kBool, kNone, "false", kNoTracing},
+    {kMonitoring, "distributed-tracing-address", kText, kNone, "localhost:4317", kNoTracing},
+    {kMonitoring, "distributed-tracing-service-name", kText, kNone, "etcd", kNoTracing},
+    {kMonitoring, "distributed-tracing-instance-id", kText, kNone, "", kNoTracing},
+    {kMonitoring, "distributed-tracing-sampling-rate", kNumber, kNone, "0", kNoTracing},
+    {kMonitoring, "experimental-enable-distributed-tracing", kBool, kNone, "false", kNoTracing},
+    {kMonitoring, "experimental-distributed-tracing-address", kText, kNone, "localhost:4317", kNoTracing},
+    {kMonitoring, "experimental-distributed-tracing-service-name", kText, kNone, "etcd", kNoTracing},
+    {kMonitoring, "experimental-distributed-tracing-instance-id", kText, kNone, "", kNoTracing},
+    {kMonitoring, "experimental-distributed-tracing-sampling-rate", kNumber, kNone, "0", kNoTracing},
+
+    {kLogging, "logger", kText, kNone, "zap", "there is one logger: text lines with key=value"},
+    {kLogging, "log-format", kText, kNone, "json", "there is one format: text lines with key=value"},
+    {kLogging, "log-outputs", kText, kUsed, "default", "'stderr' (the default), 'stdout' or file names, comma-separated."},
+    {kLogging, "log-level", kText, kUsed, "info", "debug, info, warn, error, panic or fatal."},
+    {kLogging, "debug", kBool, kUsed, "false", "The same as --log-level=debug."},
+    {kLogging, "log-package-levels", kText, kNone, "", "there is one level"},
+    {kLogging, "enable-log-rotation", kBool, kNone, "false", "logs are not rotated; use logrotate"},
+    {kLogging, "log-rotation-config-json", kText, kNone, "", "logs are not rotated; use logrotate"},
+
+    {kProxy, "proxy", kText, kRefused, "off", kNoProxy},
+    {kProxy, "proxy-failure-wait", kNumber, kNone, "5000", kNoProxy},
+    {kProxy, "proxy-refresh-interval", kNumber, kNone, "30000", kNoProxy},
+    {kProxy, "proxy-dial-timeout", kNumber, kNone, "1000", kNoProxy},
+    {kProxy, "proxy-write-timeout", kNumber, kNone, "5000", kNoProxy},
+    {kProxy, "proxy-read-timeout", kNumber, kNone, "0", kNoProxy},
+
+    {kFeature, "watch-progress-notify-interval", kDuration, kUsed, "10m", "How often an idle watcher that asked for it hears of progress."},
+    {kFeature, "experimental-watch-progress-notify-interval", kDuration, kUsed, "10m", "Former name of --watch-progress-notify-interval."},
+    {kFeature, "snapshot-catchup-entries", kNumber, kUsed, "5000", "Log entries kept for slow followers beyond a truncation."},
+    {kFeature, "experimental-snapshot-catchup-entries", kNumber, kUsed, "5000", "Former name of --snapshot-catchup-entries."},
+    {kFeature, "experimental-io-threads", kNumber, kUsed, "1", "Threads that serve client connections."},
+    {kFeature, "experimental-disk-reserve-bytes", kNumber, kUsed, "67108864", "Free bytes on the disk below which writes stop with a NOSPACE alarm."},
+    {kFeature, "feature-gates", kText, kNone, "", "there are no gates"},
+    {kFeature, "initial-corrupt-check", kBool, kNone, "false", kNoCheck},
+    {kFeature, "corrupt-check-time", kDuration, kNone, "0s", kNoCheck},
+    {kFeature, "compact-hash-check-time", kDuration, kNone, "1m", kNoCheck},
+    {kFeature, "experimental-initial-corrupt-check", kBool, kNone, "false", kNoCheck},
+    {kFeature, "experimental-corrupt-check-time", kDuration, kNone, "0s", kNoCheck},
+    {kFeature, "experimental-compact-hash-check-enabled", kBool, kNone, "false", kNoCheck},
+    {kFeature, "experimental-compact-hash-check-time", kDuration, kNone, "1m", kNoCheck},
+    {kFeature, "experimental-enable-v2v3", kText, kNone, "", kNoV2},
+    {kFeature, "experimental-backend-bbolt-freelist-type", kText, kNone, "map", kNoBolt},
+    {kFeature, "experimental-enable-lease-checkpoint", kBool, kNone, "false", "always on"},
+    {kFeature, "experimental-enable-lease-checkpoint-persist", kBool, kNone, "false", "always on"},
+    {kFeature, "compaction-batch-limit", kNumber, kNone, "1000", "compaction needs no batches"},
+    {kFeature, "compaction-sleep-interval", kDuration, kNone, "10ms", "compaction needs no pauses"},
+    {kFeature, "experimental-compaction-batch-limit", kNumber, kNone, "1000", "compaction needs no batches"},
+    {kFeature, "experimental-compaction-sleep-interval", kDuration, kNone, "10ms", "compaction needs no pauses"},
+    {kFeature, "peer-skip-client-san-verification", kBool, kNone, "false", "TLS is not offered yet"},
+    {kFeature, "experimental-peer-skip-client-san-verification", kBool, kNone, "false", "TLS is not offered yet"},
+    {kFeature, "experimental-downgrade-check-time", kDuration, kNone, "5s", "there is no version to go down to"},
+    {kFeature, "memory-mlock", kBool, kNone, "false", "memory is not locked"},
+    {kFeature, "experimental-memory-mlock", kBool, kNone, "false", "memory is not locked"},
+    {kFeature, "warning-apply-duration", kDuration, kNone, "100ms", "slow requests show in /metrics"},
+    {kFeature, "experimental-warning-apply-duration", kDuration, kNone, "100ms", "slow requests show in /metrics"},
+    {kFeature, "warning-unary-request-duration", kDuration, kNone, "300ms", "slow requests show in /metrics"},
+    {kFeature, "experimental-warning-unary-request-duration", kDuration, kNone, "300ms", "slow requests show in /metrics"},
+    {kFeature, "experimental-txn-mode-write-with-shared-buffer", kBool, kNone, "true", kNoBolt},
+    {kFeature, "bootstrap-defrag-threshold-megabytes", kNumber, kNone, "0", kNoBolt},
+    {kFeature, "experimental-bootstrap-defrag-threshold-megabytes", kNumber, kNone, "0", kNoBolt},
+    {kFeature, "experimental-stop-grpc-service-on-defrag", kBool, kNone, "false", "defragmentation does not stop the store"},
+    {kFeature, "max-learners", kNumber, kUsed, "1", "Learners allowed in the cluster at a time."},
+    {kFeature, "experimental-max-learners", kNumber, kUsed, "1", "Former name of --max-learners."},
+
+    {kUnsafe, "force-new-cluster", kBool, kRefused, "false", "not offered; restore a snapshot into a new cluster"},
+    {kUnsafe, "unsafe-no-fsync", kBool, kRefused, "false", "every acknowledged write is on disk; there is no way to switch that off"},
+});
+
+}  // namespace
+
+std::span<const FlagSpec> AllFlags() { return kFlags; }
+
+}  // namespace keel::kvstore

@@ -1,0 +1,62 @@
+// The command line of kvd: etcd's flags and ETCD_* variables.
+//
+//   auto parsed = ParseFlags({argv + 1, argv + argc}, environ_pairs);
+//   if (!parsed.ok()) { print parsed.status(); exit(2); }
+//   if (parsed->help) ...
+//
+// Flags are written as Go programs take them: -name x, --name x, --name=x;
+// a boolean alone is true and takes its value only after '='. A flag wins over
+// its variable. docs/flags.md lists what each does here.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kvstore/server/config.h"
+
+namespace keel::kvstore {
+
+enum class FlagKind : uint8_t { kText, kBool, kNumber, kDuration };
+
+enum class FlagEffect : uint8_t {
+  kUsed,
+  kNone,     // accepted for etcd's sake: it tunes or shows something this server does not have
+  kRefused,  // any value but the default is an error: ignoring it would be unsafe
+};
+
+struct FlagSpec {
+  std::string_view group;
+  std::string_view name;
+  FlagKind kind = FlagKind::kText;
+  FlagEffect effect = FlagEffect::kUsed;
+  std::string_view default_value;
+  std::string_view help;  // what it does; for the others: why it has no effect, or is refused
+};
+
+std::span<const FlagSpec> AllFlags();
+
+struct ParsedFlags {
+  ServerConfig config;
+  bool help = false;
+  bool version = false;
+  std::vector<std::string> warnings;  // to be logged, one line each
+};
+
+// InvalidArgument with one line that says what is wrong and, where a flag is
+// misspelt, what may have been meant.
+absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& args,
+                                       const std::map<std::string, std::string>& environment);
+
+// The environment of this process, of which ParseFlags reads ETCD_*.
+std::map<std::string, std::string> ProcessEnvironment();
+
+// Go's form: "1h15m", "500ms", "0". InvalidArgument otherwise.
+absl::StatusOr<base::Duration> ParseDuration(std::string_view text);
+
+std::string HelpText();
+
+}  // namespace keel::kvstore

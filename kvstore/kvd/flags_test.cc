@@ -1,0 +1,123 @@
+#include "kvstore/kvd/flags.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/strings.h"
+
+namespace keel::kvstore {
+namespace {
+
+using Environment = std::map<std::string, std::string>;
+
+ServerConfig Parse(const std::vector<std::string>& args, const Environment& environment = {}) {
+  auto parsed = ParseFlags(args, environment);
+  EXPECT_TRUE(parsed.ok()) << parsed.status();
+  return parsed.ok() ? parsed->config : ServerConfig();
+}
+
+std::string Refusal(const std::vector<std::string>& args, const Environment& environment = {}) {
+  auto parsed = ParseFlags(args, environment);
+  EXPECT_FALSE(parsed.ok());
+  return std::string(base::ToStd(parsed.status().message()));
+}
+
+bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+TEST(FlagsTest, DefaultsAreEtcds) {
+  const ServerConfig config = Parse({});
+  EXPECT_EQ(config.name, "default");
+  EXPECT_EQ(config.data_dir, "default.etcd");
+  EXPECT_EQ(JoinUrls(config.listen_client_urls), "http://localhost:2379");
+  EXPECT_EQ(JoinUrls(config.listen_peer_urls), "http://localhost:2380");
+  EXPECT_EQ(JoinUrls(config.initial_cluster.at("default")), "http://localhost:2380");
+  EXPECT_EQ(config.max_txn_ops, 128u);
+  EXPECT_EQ(config.max_request_bytes, 1572864u);
+  EXPECT_EQ(config.election_ticks(), 10u);
+  EXPECT_EQ(Parse({"--name", "x"}).data_dir, "x.etcd");
+}
+
+TEST(FlagsTest, TakesEveryFormThatGoTakes) {
+  EXPECT_EQ(Parse({"-name", "a"}).name, "a");
+  EXPECT_EQ(Parse({"--name", "a"}).name, "a");
+  EXPECT_EQ(Parse({"-name=a"}).name, "a");
+  EXPECT_EQ(Parse({"--name=a=b"}).name, "a=b");
+  EXPECT_FALSE(Parse({"--strict-reconfig-check=false", "--name=a"}).strict_reconfig_check);
+  EXPECT_TRUE(Parse({"--strict-reconfig-check", "--name=a"}).strict_reconfig_check);
+  EXPECT_TRUE(Has(Refusal({"--strict-reconfig-check", "false"}), "'false' is not a valid flag"));
+  EXPECT_TRUE(Has(Refusal({"--name"}), "needs a value"));
+  EXPECT_TRUE(Has(Refusal({"name"}), "not a valid flag"));
+}
+
+TEST(FlagsTest, FlagWinsOverEnvironment) {
+  const Environment environment = {{"ETCD_NAME", "env"}, {"ETCD_MAX_TXN_OPS", "7"}};
+  const ServerConfig config = Parse({"--name=flag"}, environment);
+  EXPECT_EQ(config.name, "flag");
+  EXPECT_EQ(config.max_txn_ops, 7u);
+}
+
+TEST(FlagsTest, WarnsOfUnknownVariablesAndOfFlagsWithoutEffect) {
+  const auto parsed = ParseFlags({"--logger=zap"}, {{"ETCD_NO_SUCH", "1"}, {"ETCDCTL_API", "3"}});
+  ASSERT_TRUE(parsed.ok());
+  ASSERT_EQ(parsed->warnings.size(), 2u);
+  EXPECT_TRUE(Has(parsed->warnings[0], "ETCD_NO_SUCH"));
+  EXPECT_TRUE(Has(parsed->warnings[1], "--logger has no effect"));
+}
+
+TEST(FlagsTest, UnknownFlagSuggestsTheNearest) {
+  EXPECT_TRUE(Has(Refusal({"--listen-client-url=http://x:1"}), "did you mean --listen-client-urls?"));
+  EXPECT_TRUE(Has(Refusal({"--no-such-thing-at-all"}), "unknown flag --no-such-thing-at-all"));
+}
+
+TEST(FlagsTest, RefusesWhatWouldBeUnsafeToIgnore) {
+  for (const char* arg : {"--cert-file=/x", "--client-cert-auth", "--auth-token=jwt,pub-key=x", "--discovery=http://x",
+                          "--force-new-cluster", "--proxy=on", "--unsafe-no-fsync=true", "--config-file=/x"}) {
+    EXPECT_TRUE(Has(Refusal({arg}), "is refused")) << arg;
+  }
+  Parse({"--auth-token=simple", "--force-new-cluster=false", "--proxy=off", "--cert-file="});
+  EXPECT_TRUE(Has(Refusal({}, {{"ETCD_CLIENT_CERT_AUTH", "true"}}), "is refused"));
+  EXPECT_TRUE(Has(Refusal({"--listen-peer-urls=https://127.0.0.1:1"}), "TLS"));
+}
+
+TEST(FlagsTest, ValidatesAsEtcdDoes) {
+  EXPECT_TRUE(Has(Refusal({"--heartbeat-interval=300"}), "should be at least as 5 times"));
+  EXPECT_TRUE(Has(Refusal({"--election-timeout=50001"}), "too long"));
+  EXPECT_TRUE(Has(Refusal({"--heartbeat-interval=0"}), "must be >0"));
+  EXPECT_TRUE(Has(Refusal({"--heartbeat-interval=x"}), "not a whole number"));
+  EXPECT_TRUE(Has(Refusal({"--snapshot-count=-1"}), "must not be negative"));
+  EXPECT_TRUE(Has(Refusal({"--listen-client-urls=http://127.0.0.1:1"}), "--advertise-client-urls is required"));
+  EXPECT_TRUE(Has(Refusal({"--listen-peer-urls=http://example.com:1"}), "expected IP"));
+  EXPECT_TRUE(Has(Refusal({"--initial-cluster-state=old"}), "use new or existing"));
+  EXPECT_TRUE(Has(Refusal({"--grpc-keepalive-min-time=5"}), "not a duration"));
+}
+
+TEST(FlagsTest, AutoCompactionReadsHoursDurationsAndRevisions) {
+  EXPECT_EQ(Parse({"--auto-compaction-retention=2"}).auto_compaction_period, std::chrono::hours(2));
+  EXPECT_EQ(Parse({"--auto-compaction-retention=90m"}).auto_compaction_period, std::chrono::minutes(90));
+  const ServerConfig config = Parse({"--auto-compaction-mode=revision", "--auto-compaction-retention=1000"});
+  EXPECT_EQ(config.auto_compaction_mode, AutoCompactionMode::kRevision);
+  EXPECT_EQ(config.auto_compaction_revisions, 1000);
+  EXPECT_TRUE(Has(Refusal({"--auto-compaction-mode=revision", "--auto-compaction-retention=1h"}), "number of revisions"));
+}
+
+TEST(FlagsTest, DurationsAreGos) {
+  EXPECT_EQ(*ParseDuration("1h15m30s"), std::chrono::seconds(4530));
+  EXPECT_EQ(*ParseDuration("1.5s"), std::chrono::milliseconds(1500));
+  EXPECT_EQ(*ParseDuration("-2ms"), std::chrono::milliseconds(-2));
+  EXPECT_EQ(*ParseDuration("0"), base::Duration(0));
+  for (const char* bad : {"", "5", "s", "1x", "1h5", "--1s", "1e400h"}) EXPECT_FALSE(ParseDuration(bad).ok()) << bad;
+}
+
+TEST(FlagsTest, TheTableHasEachFlagOnceAndHelpNamesThemAll) {
+  std::set<std::string_view> names;
+  const std::string help = HelpText();
+  for (const FlagSpec& flag : AllFlags()) {
+    EXPECT_TRUE(names.insert(flag.name).second) << flag.name;
+    EXPECT_FALSE(flag.help.empty()) << flag.name;
+    EXPECT_TRUE(Has(help, std::string("--") + std::string(flag.name))) << flag.name;
+  }
+}
+
+}  // namespace
+}  // namespace keel::kvstore

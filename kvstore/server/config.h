@@ -1,0 +1,84 @@
+// What a server is started with, checked. The program kvd fills it from flags
+// and environment; a program that embeds the store fills it directly and calls
+// Validate.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/loop.h"
+#include "kvstore/server/url.h"
+
+namespace keel::kvstore {
+
+enum class AutoCompactionMode : uint8_t { kPeriodic, kRevision };
+
+struct ServerConfig {
+  std::string name = "default";
+  bool name_given = false;  // whether `name` was chosen; a data directory of another name is then refused
+  std::string data_dir;  // holds member/; exists once the server has started
+  std::string wal_dir;   // empty: inside data_dir
+
+  std::vector<Url> listen_client_urls;
+  std::vector<Url> advertise_client_urls;
+  std::vector<Url> listen_peer_urls;
+  std::vector<Url> initial_advertise_peer_urls;
+  std::vector<Url> listen_metrics_urls;  // besides the client ports; may be empty
+
+  // First start only; a restart goes by what is on disk.
+  std::map<std::string, std::vector<Url>> initial_cluster;  // by member name
+  bool initial_cluster_existing = false;
+  std::string initial_cluster_token = "etcd-cluster";
+  bool token_given = false;  // as name_given
+  bool strict_reconfig_check = true;
+
+  uint64_t heartbeat_ms = 100;
+  uint64_t election_ms = 1000;
+  bool initial_election_tick_advance = true;
+
+  uint64_t snapshot_count = 10000;
+  uint64_t snapshot_catchup_entries = 5000;
+  // Bytes that the store may take; writes stop beyond. 0: no ceiling but the disk's.
+  int64_t quota_backend_bytes = 0;
+  uint64_t max_request_bytes = 1536 * 1024;
+  uint64_t max_txn_ops = 128;
+  uint32_t max_concurrent_streams = UINT32_MAX;
+
+  AutoCompactionMode auto_compaction_mode = AutoCompactionMode::kPeriodic;
+  base::Duration auto_compaction_period{0};  // kPeriodic; 0: off
+  int64_t auto_compaction_revisions = 0;     // kRevision; 0: off
+
+  base::Duration watch_progress_interval = std::chrono::minutes(10);
+  // Free bytes of the file system below which the member stops taking writes.
+  uint64_t disk_reserve_bytes = 64ull << 20;
+
+  uint64_t max_learners = 1;
+
+  std::string log_level = "info";
+  std::vector<std::string> log_outputs = {"default"};
+  uint32_t io_threads = 1;
+
+  base::Duration heartbeat() const { return std::chrono::milliseconds(heartbeat_ms); }
+  base::Duration election() const { return std::chrono::milliseconds(election_ms); }
+  // Number of heartbeats in an election timeout.
+  uint64_t election_ticks() const { return election_ms / heartbeat_ms; }
+  // After this a request that has not been answered fails (etcd: 5 s and twice the election timeout).
+  base::Duration request_timeout() const { return std::chrono::seconds(5) + 2 * election(); }
+
+  // Folders inside data_dir.
+  std::string member_dir() const { return data_dir + "/member"; }
+  std::string store_dir() const { return member_dir() + "/db"; }
+  std::string log_dir() const { return wal_dir.empty() ? member_dir() + "/wal" : wal_dir; }
+  std::string snapshot_dir() const { return member_dir() + "/snap"; }
+
+  // The rules of etcd. InvalidArgument, naming the flag.
+  absl::Status Validate() const;
+};
+
+// "a=http://x:2380,b=http://y:2380,b=http://z:2380": members with one or more peer URLs.
+absl::StatusOr<std::map<std::string, std::vector<Url>>> ParseInitialCluster(std::string_view text);
+
+}  // namespace keel::kvstore
