@@ -67,6 +67,10 @@ struct NodeOptions {
   std::function<void(absl::Status)> on_fatal;
   // Leader, role or term changed. On `loop`.
   std::function<void(const SoftState&, Term)> on_state_change;
+  // A user payload from a peer (Transport::SendUser). On `loop`.
+  std::function<void(NodeId from, std::string payload)> on_user_message;
+  // A sync of the log took this long. On the log's thread; for metrics.
+  std::function<void(base::Duration)> on_log_sync;
 };
 
 class Node {
