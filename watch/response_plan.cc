@@ -76,7 +76,7 @@ std::vector<ResponsePlan::Response> ResponsePlan::Split(const Response& response
   std::vector<Response> pieces;
   for (uint32_t i = response.begin; i < response.end; ++i) {
     const size_t bytes = EventFieldBytes(events_[i].event(), prev_kv_);
-    if (pieces.empty() || pieces.back().bytes + bytes >= bytes_max) {
+    if (pieces.empty() || pieces.back().bytes + bytes > bytes_max) {
       pieces.emplace_back();
       pieces.back().begin = i;
       pieces.back().first_revision = events_[i].revision();

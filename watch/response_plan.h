@@ -64,7 +64,7 @@ class ResponsePlan {
 
   const std::vector<Response>& responses() const { return responses_; }
 
-  // Cuts a response into pieces below `bytes_max`, or of a single event.
+  // Cuts a response into pieces of at most `bytes_max`, or of a single event.
   std::vector<Response> Split(const Response& response, size_t bytes_max) const;
 
  private:

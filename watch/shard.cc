@@ -13,6 +13,11 @@ namespace {
 // a revision is cut into fragments.
 constexpr size_t kResponseHeadBytes = 128;
 
+// The bound on the events of one fragment.
+size_t FragmentEventBytes(const HubOptions& options) {
+  return options.fragment_bytes_min - std::min(options.fragment_bytes_min, kResponseHeadBytes);
+}
+
 }  // namespace
 
 // ---- Streams and watchers come and go.
@@ -188,8 +193,9 @@ void Shard::Deliver(Watcher& watcher, const RevisionSpan& span, bool last_is_thr
   }
   ResponsePlan& plan = plans_[watcher.filter.variant()];
   if (!plan.Holds(begin)) {
+    // Only a single revision may need fragments.
     plan.Build(matched, begin, watcher.filter,
-               std::min(core_.options.response_bytes_target, core_.options.fragment_bytes_min));
+               std::min(core_.options.response_bytes_target, FragmentEventBytes(core_.options)));
   }
   for (const ResponsePlan::Response& response : plan.responses()) {
     if (watcher.stream->sink_.full()) return SetBehind(watcher, response.first_revision);
@@ -204,12 +210,12 @@ void Shard::Send(Watcher& watcher, const ResponsePlan& plan,
   watcher.progress_due = false;
   core_.events_sent.fetch_add(response.end - response.begin, std::memory_order_relaxed);
   core_.responses_sent.fetch_add(1, std::memory_order_relaxed);
-  if (!watcher.fragment || response.bytes < core_.options.fragment_bytes_min - kResponseHeadBytes) {
+  const size_t fragment_bytes = FragmentEventBytes(core_.options);
+  if (!watcher.fragment || response.bytes <= fragment_bytes) {
     sink.SendEvents({.watch_id = watcher.id, .revision = revision, .events = response.parts});
     return;
   }
-  const auto pieces =
-      plan.Split(response, core_.options.fragment_bytes_min - kResponseHeadBytes);
+  const auto pieces = plan.Split(response, fragment_bytes);
   for (const ResponsePlan::Response& piece : pieces) {
     sink.SendEvents({.watch_id = watcher.id,
                      .revision = revision,
