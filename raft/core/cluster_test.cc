@@ -60,6 +60,13 @@ TEST(ClusterTest, MembershipChangesUnderFaultsStaySafe) {
   EXPECT_GT(totals.conf_changes, 200);
 }
 
+TEST(ClusterTest, LeaseReadsAreLinearizableWhileClocksAgree) {
+  ClusterOptions options{.transfer = true, .lockstep = true};
+  options.config.lease_reads = true;
+  const Totals totals = RunSeeds(options, 60, 20000);
+  EXPECT_GT(totals.reads, 1000);
+}
+
 TEST(ClusterTest, SmallWindowsAndMessagesStillMakeProgress) {
   ClusterOptions options;
   options.config.max_message_bytes = 4;

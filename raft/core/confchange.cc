@@ -134,8 +134,6 @@ bool IsVoter(const ConfState& conf, NodeId id) {
 
 bool IsLearner(const ConfState& conf, NodeId id) { return Contains(conf.learners, id); }
 
-bool IsMember(const ConfState& conf, NodeId id) { return IsVoter(conf, id) || IsLearner(conf, id); }
-
 std::vector<NodeId> Members(const ConfState& conf) {
   Nodes all = conf.voters;
   for (NodeId id : conf.voters_outgoing) Insert(all, id);

@@ -29,7 +29,6 @@ bool IsJoint(const ConfState& conf);
 // Whether `id` votes, in either half of a joint configuration.
 bool IsVoter(const ConfState& conf, NodeId id);
 bool IsLearner(const ConfState& conf, NodeId id);
-bool IsMember(const ConfState& conf, NodeId id);
 
 // Every member once, sorted.
 std::vector<NodeId> Members(const ConfState& conf);

@@ -86,6 +86,7 @@ void Raft::Impl::Reset(Term term) {
 
 void Raft::Impl::SetLeader(NodeId leader) {
   if (leader_ == leader) return;
+  acknowledged_ = 0;
   DropReads();
   forward_.clear();
   leader_ = leader;

@@ -39,6 +39,7 @@ absl::StatusOr<Term> EntryLog::TermAt(Index index) const {
 }
 
 bool EntryLog::Matches(Index index, Term term) const {
+  if (index > last_index_) return false;  // the usual case of a follower: no error to build
   const absl::StatusOr<Term> mine = TermAt(index);
   return mine.ok() && *mine == term;
 }
@@ -136,25 +137,22 @@ void EntryLog::Restore(SnapshotMeta snapshot) {
 bool EntryLog::TakePending(uint64_t ready_id, std::optional<SnapshotMeta>* snapshot,
                            std::vector<Entry>* entries) {
   if (!HasPending()) return false;
-  Write write{.ready_id = ready_id, .vouches = last_index_, .snapshot = 0};
-  if (pending_snapshot_.has_value()) write.snapshot = pending_snapshot_->index;
-  writes_.push_back(write);
+  writes_.push_back({.ready_id = ready_id, .vouches = last_index_, .snapshot = pending_snapshot_});
   *snapshot = std::exchange(pending_snapshot_, std::nullopt);
   last_batch_ = pending_.size();
   *entries = std::exchange(pending_, {});
   return true;
 }
 
-Index EntryLog::Persisted(uint64_t ready_id) {
-  Index snapshot = 0;
+std::optional<SnapshotMeta> EntryLog::Persisted(uint64_t ready_id) {
+  std::optional<SnapshotMeta> snapshot;
   while (!writes_.empty() && writes_.front().ready_id <= ready_id) {
-    const Write& write = writes_.front();
-    if (write.snapshot > 0) {
-      snapshot = write.snapshot;
+    Write& write = writes_.front();
+    if (write.snapshot.has_value()) {
+      snapshot = std::move(write.snapshot);
       --snapshots_on_their_way_;
     }
-    // With another snapshot still on its way this log ends elsewhere.
-    if (!restoring()) durable_ = std::max(durable_, write.vouches);
+    durable_ = std::max(durable_, write.vouches);
     writes_.pop_front();
   }
   KEEL_CHECK(durable_ <= last_index_, "durable=", durable_, " last=", last_index_);

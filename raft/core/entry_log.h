@@ -67,15 +67,15 @@ class EntryLog {
   // Hands out what is pending as write `ready_id`. True if there was any.
   bool TakePending(uint64_t ready_id, std::optional<SnapshotMeta>* snapshot,
                    std::vector<Entry>* entries);
-  // Everything handed out up to `ready_id` is durable. Returns the index of a
-  // snapshot that became so, or 0.
-  Index Persisted(uint64_t ready_id);
+  // Everything handed out up to `ready_id` is durable. Returns the snapshot
+  // that became so, if one did.
+  std::optional<SnapshotMeta> Persisted(uint64_t ready_id);
 
  private:
   struct Write {
     uint64_t ready_id = 0;
     Index vouches = 0;   // the last index of the current log that this write makes durable
-    Index snapshot = 0;  // of the snapshot in it, or 0
+    std::optional<SnapshotMeta> snapshot;
   };
 
   // Entries from `index` on are about to be replaced.

@@ -15,6 +15,7 @@ void Raft::Impl::NoteConfEntries(const std::vector<Entry>& entries) {
 }
 
 void Raft::Impl::Acknowledge(NodeId to, Index index) {
+  acknowledged_ = std::max(acknowledged_, index);
   // Acknowledgements add up: one for all that arrived since the last Ready.
   if (!persisted_messages_.empty()) {
     Message& last = persisted_messages_.back();
@@ -67,7 +68,11 @@ void Raft::Impl::HandleAppend(Message& m) {
     NoteConfEntries(m.entries);
     log_.Replace(std::move(m.entries));
   }
+  const Index commit = commit_;
   SetCommit(std::min(m.commit, last_new));
+  // Mere news of the commit index need no answer: the entries were acknowledged
+  // before. Should that have been lost, the leader's ping brings no news and is answered.
+  if (m.entries.empty() && commit_ > commit && last_new <= acknowledged_) return;
   Acknowledge(m.from, last_new);
 }
 
@@ -81,20 +86,15 @@ void Raft::Impl::HandleHeartbeat(const Message& m) {
 }
 
 void Raft::Impl::HandleSnapshot(Message& m) {
-  SnapshotMeta& meta = m.snapshot;
-  if (meta.index > commit_) {
-    if (log_.Matches(meta.index, meta.term)) {
-      // All of it is here already.
-      SetCommit(meta.index);
-    } else if (IsMember(meta.conf, id())) {
-      log_.Restore(meta);
+  const Index index = m.snapshot.index;
+  if (index > commit_) {
+    // A member that joins needs the snapshot for its configuration in any case.
+    if (conf_.voters.empty() || !log_.Matches(index, m.snapshot.term)) {
+      log_.Restore(std::move(m.snapshot));
       conf_entries_.clear();
-      SetCommit(meta.index);
-      handed_committed_ = meta.index;
-      SwitchConf(std::move(meta.conf));
-    } else {
-      return;  // a snapshot that knows nothing of this member is of no use to it
+      handed_committed_ = index;
     }
+    SetCommit(index);
   }
   Acknowledge(m.from, commit_);
 }

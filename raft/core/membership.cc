@@ -43,7 +43,10 @@ void Raft::Impl::SwitchConf(ConfState conf) {
     }
   }
   peers_ = std::move(peers);
-  if (role_ != Role::kLeader) return;
+  if (role_ != Role::kLeader) {
+    if (role_ != Role::kFollower && !Promotable()) BecomeFollower(term_, kNoNode);
+    return;
+  }
   if (!IsVoter(conf_, id())) {
     // Its last duty: let the others know that the change is committed (thesis, 4.2.2).
     SendAppends();

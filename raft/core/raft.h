@@ -165,6 +165,7 @@ class Raft {
 
   // A message from a peer. Messages that do not fit (unknown type, of a stale
   // term, to another member) are refused without any change: InvalidArgument.
+  // What a peer forwards can be refused as Propose and TransferLeadership are.
   absl::Status Step(Message message);
 
   // Proposes an entry. On a follower it is forwarded to the leader (delivery is

@@ -197,6 +197,7 @@ class Raft::Impl {
   LeaderReads leader_reads_;
 
   // A follower's state.
+  Index acknowledged_ = 0;  // the highest index acknowledged to this leader
   FollowerReads follower_reads_;
   std::vector<Entry> forward_;  // proposals for the leader
 

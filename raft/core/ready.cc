@@ -77,8 +77,12 @@ void Raft::Impl::Persisted(uint64_t ready_id) {
              handed_out_.empty() ? 0 : handed_out_.front().id);
   const HandedOut ready = handed_out_.front();
   handed_out_.pop_front();
-  const Index snapshot = log_.Persisted(ready_id);
-  applied_ = std::max(applied_, snapshot);
+  if (std::optional<SnapshotMeta> snapshot = log_.Persisted(ready_id)) {
+    applied_ = std::max(applied_, snapshot->index);
+    // Not before: until now the driver may have been applying older entries,
+    // changes of membership among them.
+    SwitchConf(std::move(snapshot->conf));
+  }
   if (role_ == Role::kCandidate && ready.term == term_ && ready.vote == id()) {
     RecordVote(id(), true);
   } else if (role_ == Role::kLeader) {

@@ -72,9 +72,10 @@ void Raft::Impl::FlushForwards() {
   uint64_t bytes = 0;
   for (Entry& entry : forward_) {
     if (!m.entries.empty() && bytes + entry.data->size() > config_.max_message_bytes) {
-      Message full = m;
+      Message full = NewMessage(MessageType::kPropose, leader_);
+      full.term = 0;
+      full.entries = std::exchange(m.entries, {});
       Send(std::move(full));
-      m.entries.clear();
       bytes = 0;
     }
     bytes += entry.data->size();

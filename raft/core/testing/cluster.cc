@@ -305,8 +305,11 @@ void Cluster::RandomStep() {
   } else if (action < 80) {
     ApplyOne(node);
   } else if (action < 86) {
-    node.raft->Tick();
-    Drain(node);
+    for (auto& [id, other] : nodes_) {
+      if (other->raft == nullptr || !(options_.lockstep || id == node.id)) continue;
+      other->raft->Tick();
+      Drain(*other);
+    }
   } else if (action < 92) {
     std::string data = "p" + std::to_string(next_proposal_++);
     node.raft->Propose(std::make_shared<const std::string>(std::move(data))).IgnoreError();

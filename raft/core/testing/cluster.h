@@ -36,6 +36,7 @@ struct ClusterOptions {
   bool change_membership = false;
   bool transfer = false;
   bool compact = true;
+  bool lockstep = false;         // all clocks tick together, as leases require
   Config config;                 // id and random are filled in per member
 };
 
