@@ -237,6 +237,8 @@ class ControlWatch:
             self.t.unrecorded("KV", "Put", key=key, value=b"probe")
             time.sleep(0.1)
         time.sleep(QUIET_SECONDS)
+        self.t.unrecorded("KV", "DeleteRange", key=key)
+        time.sleep(QUIET_SECONDS)
         with self.changed:
             self.output.clear()
         # Revisions count from here, however many probes it took.
