@@ -42,6 +42,7 @@ namespace keel::rpc {
 
 namespace internal {
 class ChannelCore;
+class ClientConnection;
 struct ClientCall;
 }  // namespace internal
 
@@ -113,7 +114,10 @@ class ClientStream {
   void ResumeReading();
 
  private:
+  friend class Channel;
   friend class internal::ChannelCore;
+  friend class internal::ClientConnection;
+  friend struct internal::ClientCall;
   friend void intrusive_ptr_add_ref(ClientStream* stream) {
     stream->references_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -126,6 +130,8 @@ class ClientStream {
 
   std::atomic<uint32_t> references_{0};
   std::atomic<size_t> queued_bytes_{0};
+  std::atomic<bool> past_mark_{false};  // above the mark since the last OnWritable
+  std::atomic<bool> finished_{false};
   const std::shared_ptr<internal::ChannelCore> core_;
   internal::ClientCall* call_ = nullptr;  // loop only; null once finished
 };

@@ -153,6 +153,8 @@ class Server {
   ServerStats Stats() const;
 
  private:
+  void Register(std::string path, UnaryHandler unary, StreamHandlerFactory stream);
+
   std::shared_ptr<internal::ServerShared> shared_;
 };
 

@@ -41,6 +41,7 @@ namespace keel::rpc {
 
 namespace internal {
 class ServerConnection;
+struct CallOp;
 struct ServerPeer;
 struct ServerStream;
 struct ServerMethod;
@@ -125,8 +126,19 @@ class ServerCall {
     call->references_.fetch_add(1, std::memory_order_relaxed);
   }
   friend void intrusive_ptr_release(ServerCall* call) {
-    if (call->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete call;
+    const uint32_t before = call->references_.fetch_sub(1, std::memory_order_acq_rel);
+    if (before == 1) {
+      delete call;
+    } else if (before == 2 && call->unary_ && !call->answered_.load(std::memory_order_relaxed)) {
+      call->Abandoned();
+    }
   }
+
+  // Only the connection refers to the call any more, and nobody has answered.
+  void Abandoned();
+
+  void Do(internal::CallOp op);
+  void Queued(size_t bytes);
 
   ServerCall(std::shared_ptr<const internal::ServerPeer> peer,
              const internal::ServerMethod* method);
@@ -134,12 +146,14 @@ class ServerCall {
 
   std::atomic<uint32_t> references_{0};
   std::atomic<bool> cancelled_{false};
-  std::atomic<bool> answered_{false};
+  std::atomic<bool> answered_{false};  // or ended
   std::atomic<size_t> queued_bytes_{0};
   std::atomic<size_t> writable_mark_bytes_{64 * 1024};
+  std::atomic<bool> past_mark_{false};  // above the mark since the last OnWritable
 
   const std::shared_ptr<const internal::ServerPeer> peer_;
-  const internal::ServerMethod* const method_;  // of peer_'s server
+  const internal::ServerMethod* const method_;  // of peer_'s registry; null: plain HTTP
+  const bool unary_;
   internal::ServerStream* stream_ = nullptr;    // loop only; null once ended
   std::string request_;
   std::vector<std::pair<std::string, std::string>> metadata_;

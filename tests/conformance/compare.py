@@ -24,9 +24,9 @@ class Expected:
                 raise ValueError("an expected difference needs an id and a reason: %r" % e)
 
     @staticmethod
-    def load(path, section="differences"):
+    def load(path):
         with open(path) as f:
-            return Expected(json.load(f)[section])
+            return Expected(json.load(f)["differences"])
 
     def applying(self, case_name, label, size):
         step = label.split(" ", 1)[1]
