@@ -151,6 +151,9 @@ class Raft {
   // Starts a member from what is durable: `hard_state` and `conf` as read back,
   // `applied` the last index whose effects the state machine holds. `log` must outlive this.
   // A first start of a cluster: empty log, conf with all initial voters.
+  // A member that joins a running cluster: empty log, empty conf. It takes no
+  // entries until a snapshot has brought it a configuration, so the leader's
+  // LogView must offer one in time even if its log is complete.
   Raft(Config config, LogView* log, HardState hard_state, ConfState conf, Index applied);
   ~Raft();
 
@@ -162,6 +165,7 @@ class Raft {
 
   // A message from a peer. Messages that do not fit (unknown type, of a stale
   // term, to another member) are refused without any change: InvalidArgument.
+  // What a peer forwards can be refused as Propose and TransferLeadership are.
   absl::Status Step(Message message);
 
   // Proposes an entry. On a follower it is forwarded to the leader (delivery is
@@ -214,7 +218,7 @@ class Raft {
   std::unique_ptr<Impl> impl_;
 };
 
-// The bytes of a kConfChange entry (docs/formats/raft.md).
+// The bytes of a kConfChange entry (docs/formats/raft-confchange.md).
 std::string EncodeConfChange(const ConfChange& change);
 absl::StatusOr<ConfChange> DecodeConfChange(std::string_view data);
 

@@ -109,8 +109,9 @@ struct Message {
   bool reject = false;
   Index reject_hint = 0;         // kAppendResponse with reject: fast backtracking (paper, end of 5.3)
   SnapshotMeta snapshot;         // kSnapshot
-  uint64_t context = 0;          // kReadIndex, kReadIndexResponse, kHeartbeat and its response: request id;
-                                 // kVote, kPreVote: 1 when a transfer forces the campaign
+  uint64_t context = 0;          // kReadIndex, kReadIndexResponse: request id; kHeartbeat and its
+                                 // response: round; kVote, kPreVote: 1 when a transfer forces the
+                                 // campaign; kTransferLeader: the member to transfer to
 };
 
 }  // namespace keel::raft

@@ -24,9 +24,9 @@ class Expected:
                 raise ValueError("an expected difference needs an id and a reason: %r" % e)
 
     @staticmethod
-    def load(path):
+    def load(path, section="differences"):
         with open(path) as f:
-            return Expected(json.load(f)["differences"])
+            return Expected(json.load(f)[section])
 
     def applying(self, case_name, label, size):
         step = label.split(" ", 1)[1]

@@ -237,6 +237,8 @@ class ControlWatch:
             self.t.unrecorded("KV", "Put", key=key, value=b"probe")
             time.sleep(0.1)
         time.sleep(QUIET_SECONDS)
+        self.t.unrecorded("KV", "DeleteRange", key=key)
+        time.sleep(QUIET_SECONDS)
         with self.changed:
             self.output.clear()
         # Revisions count from here, however many probes it took.
@@ -255,4 +257,4 @@ class ControlWatch:
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             pipe.close()
         lines = self.t.printed(code, b"".join(self.output), err)
-        self.t.record(self.t.ctl_label(self.args), [re.sub(r"^exit = -2$", "exit = by the interrupt", x) for x in lines])
+        self.t.record(self.t.ctl_label(self.args), [re.sub(r"^exit = (-2|130|0)$", "exit = by the interrupt", x) for x in lines] if interrupt else lines)

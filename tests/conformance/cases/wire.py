@@ -86,12 +86,13 @@ def _(t):
         yield request
         time.sleep(2)
 
+    began = time.monotonic()
     try:
         for _ in watching(requests(), timeout=0.5):
             pass
-        t.note("a stream past its deadline", "ended")
-    except grpc.RpcError as e:
-        t.note("a stream past its deadline", e.code().name)
+    except grpc.RpcError:
+        pass  # whether the client's clock or the server's ends it is chance, and so is the code
+    t.note("a stream past its deadline ends", time.monotonic() - began < 1.5)
     t.put("a", "still served")
 
 

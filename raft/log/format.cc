@@ -1,0 +1,285 @@
+#include "raft/log/format.h"
+
+#include <bit>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/strings.h"
+
+namespace keel::raft {
+namespace {
+
+using base::Crc32c;
+using base::ExtendCrc32c;
+
+static_assert(std::endian::native == std::endian::little, "the log format is little-endian");
+
+constexpr std::string_view kIdentityMagic = "KEELRLOG";
+constexpr std::string_view kSegmentMagic = "KEELRSEG";
+constexpr size_t kIdentityBytes = 44;
+constexpr size_t kTagAt = 16;
+constexpr uint8_t kFlagLastOfBatch = 1;
+// Data up to this size are copied next to their header: cheaper than a part of their own.
+constexpr size_t kCopyBytesMax = 1024;
+
+template <typename T>
+void Put(std::string* out, T value) {
+  out->append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+template <typename T>
+T Get(std::string_view data, size_t at) {
+  T value;
+  std::memcpy(&value, data.data() + at, sizeof(value));
+  return value;
+}
+
+std::string_view Bytes(const uint64_t& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof(value)};
+}
+
+void PutIds(std::string* out, const std::vector<NodeId>& ids) {
+  Put(out, static_cast<uint32_t>(ids.size()));
+  for (const NodeId id : ids) Put(out, id);
+}
+
+bool GetIds(std::string_view* in, std::vector<NodeId>* ids) {
+  if (in->size() < 4) return false;
+  const auto count = Get<uint32_t>(*in, 0);
+  in->remove_prefix(4);
+  if (in->size() / sizeof(NodeId) < count) return false;
+  for (uint32_t i = 0; i < count; ++i) ids->push_back(Get<NodeId>(*in, i * sizeof(NodeId)));
+  in->remove_prefix(count * sizeof(NodeId));
+  return true;
+}
+
+}  // namespace
+
+std::string EncodeIdentity(const LogIdentity& identity) {
+  std::string out(kIdentityMagic);
+  Put(&out, kLogFormatVersion);
+  Put<uint32_t>(&out, 0);
+  Put(&out, identity.cluster_id);
+  Put(&out, identity.member_id);
+  Put(&out, identity.salt);
+  Put(&out, Crc32c(out));
+  return out;
+}
+
+absl::StatusOr<LogIdentity> DecodeIdentity(std::string_view data) {
+  if (data.size() != kIdentityBytes || data.substr(0, 8) != kIdentityMagic ||
+      Get<uint32_t>(data, 40) != Crc32c(data.substr(0, 40))) {
+    return absl::DataLossError("not an intact Raft log identity");
+  }
+  if (const auto version = Get<uint32_t>(data, 8); version != kLogFormatVersion) {
+    return absl::FailedPreconditionError(
+        base::StrCat("Raft log format ", version, "; this program knows ", kLogFormatVersion));
+  }
+  return LogIdentity{Get<uint64_t>(data, 16), Get<uint64_t>(data, 24), Get<uint64_t>(data, 32)};
+}
+
+std::string EncodeSegmentHeader(const LogIdentity& identity, uint64_t sequence) {
+  std::string out(kSegmentMagic);
+  Put(&out, kLogFormatVersion);
+  Put<uint32_t>(&out, 0);
+  Put(&out, identity.cluster_id);
+  Put(&out, identity.member_id);
+  Put(&out, identity.salt);
+  Put(&out, sequence);
+  Put<uint64_t>(&out, 0);
+  Put<uint32_t>(&out, 0);
+  Put(&out, Crc32c(out));
+  KEEL_CHECK(out.size() == kSegmentHeaderBytes);
+  return out;
+}
+
+bool SegmentHeaderMatches(std::string_view data, const LogIdentity& identity, uint64_t sequence) {
+  return data.substr(0, kSegmentHeaderBytes) == EncodeSegmentHeader(identity, sequence);
+}
+
+std::string EncodeHardState(const HardState& state) {
+  std::string out;
+  Put(&out, state.term);
+  Put(&out, state.vote);
+  Put(&out, state.commit);
+  return out;
+}
+
+std::optional<HardState> DecodeHardState(std::string_view body) {
+  if (body.size() != 24) return std::nullopt;
+  return HardState{Get<Term>(body, 0), Get<NodeId>(body, 8), Get<Index>(body, 16)};
+}
+
+std::string EncodePoint(const LogPoint& point) {
+  std::string out;
+  Put(&out, point.index);
+  Put(&out, point.term);
+  return out;
+}
+
+std::optional<LogPoint> DecodePoint(std::string_view body) {
+  if (body.size() != 16) return std::nullopt;
+  return LogPoint{Get<Index>(body, 0), Get<Term>(body, 8)};
+}
+
+std::string EncodeCheckpoint(const LogCheckpoint& checkpoint) {
+  std::string out = EncodePoint(checkpoint.base);
+  Put(&out, checkpoint.last);
+  out += EncodeHardState(checkpoint.hard_state);
+  const ConfState& conf = checkpoint.initial_conf;
+  Put<uint32_t>(&out, conf.auto_leave ? 1 : 0);
+  PutIds(&out, conf.voters);
+  PutIds(&out, conf.learners);
+  PutIds(&out, conf.voters_outgoing);
+  PutIds(&out, conf.learners_next);
+  return out;
+}
+
+std::optional<LogCheckpoint> DecodeCheckpoint(std::string_view body) {
+  if (body.size() < 52) return std::nullopt;
+  LogCheckpoint out{*DecodePoint(body.substr(0, 16)),
+                    Get<Index>(body, 16),
+                    *DecodeHardState(body.substr(24, 24)),
+                    {}};
+  ConfState& conf = out.initial_conf;
+  conf.auto_leave = Get<uint32_t>(body, 48) != 0;
+  body.remove_prefix(52);
+  if (!GetIds(&body, &conf.voters) || !GetIds(&body, &conf.learners) ||
+      !GetIds(&body, &conf.voters_outgoing) || !GetIds(&body, &conf.learners_next) ||
+      !body.empty()) {
+    return std::nullopt;
+  }
+  return out;
+}
+
+std::optional<Entry> DecodeEntry(std::string_view body, uint8_t entry_type) {
+  if (body.size() < kEntryFixedBytes || entry_type > static_cast<uint8_t>(EntryType::kConfChange)) {
+    return std::nullopt;
+  }
+  Entry entry;
+  entry.term = Get<Term>(body, 0);
+  entry.index = Get<Index>(body, 8);
+  entry.type = static_cast<EntryType>(entry_type);
+  entry.data = std::make_shared<const std::string>(body.substr(kEntryFixedBytes));
+  return entry;
+}
+
+uint32_t SegmentTag(uint64_t salt, uint64_t sequence) {
+  return ExtendCrc32c(Crc32c(Bytes(salt)), Bytes(sequence));
+}
+
+bool HasTagAt(std::string_view data, uint64_t at, uint32_t tag) {
+  return data.size() >= kRecordHeaderBytes && at <= data.size() - kRecordHeaderBytes &&
+         Get<uint32_t>(data, at + kTagAt) == tag;
+}
+
+std::optional<RecordView> ParseRecord(std::string_view data, uint64_t data_offset, uint64_t offset,
+                                      uint32_t tag) {
+  const uint64_t at = offset - data_offset;
+  // The tag first: it rules out zeroes and former lives without a checksum.
+  if (offset < data_offset || !HasTagAt(data, at, tag)) return std::nullopt;
+  const std::string_view header = data.substr(at, kRecordHeaderBytes);
+  const uint64_t length = Get<uint32_t>(header, 4);
+  if (length > data.size() - at - kRecordHeaderBytes) return std::nullopt;
+  const std::string_view body = data.substr(at + kRecordHeaderBytes, length);
+  uint32_t crc = ExtendCrc32c(tag, Bytes(offset));
+  crc = ExtendCrc32c(crc, header.substr(4));
+  crc = ExtendCrc32c(crc, body);
+  if (crc != Get<uint32_t>(header, 0)) return std::nullopt;
+  RecordView record;
+  record.type = static_cast<RecordType>(header[20]);
+  record.last_of_batch = (static_cast<uint8_t>(header[21]) & kFlagLastOfBatch) != 0;
+  record.entry_type = static_cast<uint8_t>(header[22]);
+  record.batch = Get<uint64_t>(header, 8);
+  record.body = body;
+  record.end = offset + RecordBytes(length);
+  return record;
+}
+
+BatchBuilder::BatchBuilder(uint32_t tag, uint64_t offset, uint64_t number)
+    : tag_(tag), start_(offset), number_(number), end_(offset) {}
+
+void BatchBuilder::Append(std::string_view bytes) {
+  if (!parts_.empty() && parts_.back().data == nullptr) {
+    parts_.back().size += bytes.size();
+  } else {
+    parts_.push_back({nullptr, arena_.size(), bytes.size()});
+  }
+  arena_.append(bytes);
+  end_ += bytes.size();
+}
+
+void BatchBuilder::AddRaw(std::string_view bytes) {
+  KEEL_CHECK(!pending_);
+  Append(bytes);
+}
+
+void BatchBuilder::Add(RecordType type, std::string_view body) { Begin(type, 0, body, {}); }
+
+uint64_t BatchBuilder::AddEntry(const Entry& entry) {
+  const uint64_t offset = end_;
+  char fixed[kEntryFixedBytes];
+  std::memcpy(fixed, &entry.term, 8);
+  std::memcpy(fixed + 8, &entry.index, 8);
+  Begin(RecordType::kEntry, static_cast<uint8_t>(entry.type), {fixed, sizeof(fixed)}, *entry.data);
+  return offset;
+}
+
+void BatchBuilder::Begin(RecordType type, uint8_t entry_type, std::string_view fixed,
+                         std::string_view data) {
+  if (pending_) FinishPending(false);
+  const size_t body_bytes = fixed.size() + data.size();
+  KEEL_CHECK(body_bytes <= UINT32_MAX, "record of ", body_bytes, " bytes");
+  char header[kRecordHeaderBytes] = {};
+  const auto length = static_cast<uint32_t>(body_bytes);
+  std::memcpy(header + 4, &length, 4);
+  std::memcpy(header + 8, &number_, 8);
+  std::memcpy(header + kTagAt, &tag_, 4);
+  header[20] = static_cast<char>(type);
+  header[22] = static_cast<char>(entry_type);
+
+  pending_ = true;
+  pending_at_ = arena_.size();
+  pending_offset_ = end_;
+  pending_fixed_bytes_ = fixed.size();
+  Append({header, sizeof(header)});
+  Append(fixed);
+  if (data.size() <= kCopyBytesMax) {
+    pending_fixed_bytes_ += data.size();
+    pending_data_ = {};
+    Append(data);
+  } else {
+    pending_data_ = data;
+    parts_.push_back({data.data(), 0, data.size()});
+    end_ += data.size();
+  }
+  static constexpr char kZeros[kRecordAlignBytes] = {};
+  Append({kZeros, RecordBytes(body_bytes) - kRecordHeaderBytes - body_bytes});
+}
+
+void BatchBuilder::FinishPending(bool last) {
+  char* header = arena_.data() + pending_at_;
+  if (last) header[21] = static_cast<char>(kFlagLastOfBatch);
+  uint32_t crc = ExtendCrc32c(tag_, Bytes(pending_offset_));
+  crc = ExtendCrc32c(crc, {header + 4, kRecordHeaderBytes - 4 + pending_fixed_bytes_});
+  crc = ExtendCrc32c(crc, pending_data_);
+  std::memcpy(header, &crc, 4);
+}
+
+void BatchBuilder::Finish() {
+  KEEL_CHECK(pending_, "a batch without records");
+  FinishPending(true);
+}
+
+std::vector<std::string_view> BatchBuilder::Parts() const {
+  std::vector<std::string_view> out;
+  out.reserve(parts_.size());
+  for (const Part& part : parts_) {
+    if (part.size == 0) continue;
+    out.emplace_back(part.data != nullptr ? part.data : arena_.data() + part.at, part.size);
+  }
+  return out;
+}
+
+}  // namespace keel::raft

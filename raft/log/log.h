@@ -1,0 +1,128 @@
+// The durable Raft log of one member: an append-only, segmented write-ahead
+// log of entries and hard state (docs/formats/raft-log.md).
+//
+//   LogOptions options;
+//   options.dir = "/var/lib/x/log";
+//   options.loop = &loop;          // the owner's
+//   options.write_loop = &writer;  // may block
+//   options.fill_loop = &filler;   // may block; may be the writer's
+//   KEEL_ASSIGN_OR_RETURN(auto log, Log::Open(options));
+//   log->Append({.hard_state = hs, .entries = entries}, [] { /* durable */ });
+//   log->Entries(1, log->LastIndex() + 1, 1 << 20);
+//
+// What Append was given can be read back at once. Recent entries are answered
+// from memory, older ones from the segments (this blocks on the disk).
+//
+// Thread-safety: all methods on `loop`, but Open, which blocks and comes first.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "base/file.h"
+#include "base/loop.h"
+#include "raft/core/types.h"
+#include "raft/log/recovery.h"
+#include "raft/log/segment_pool.h"
+#include "raft/log/writer.h"
+
+namespace keel::raft {
+
+struct LogOptions {
+  std::string dir;
+  base::FileSystem* fs = nullptr;  // null: PosixFileSystem()
+  base::Loop* loop = nullptr;
+  base::Loop* write_loop = nullptr;
+  base::Loop* fill_loop = nullptr;  // null: write_loop
+  uint64_t cluster_id = 0;
+  uint64_t member_id = 0;
+  uint64_t segment_bytes = 64ull << 20;
+  uint64_t memory_bytes = 64ull << 20;  // of entries' data kept in memory
+  ConfState initial_conf;               // kept when the log is created
+  std::function<uint64_t()> random;     // 64 bits; required
+  // The log cannot be written any more. On `loop`, once; no Append ends after it.
+  std::function<void(absl::Status)> on_error;
+  // A sync took this long. On `write_loop`; may be null.
+  std::function<void(base::Duration)> on_sync;
+};
+
+class Log {
+ public:
+  // Creates the log, or reads it back. Errors: DataLoss (damage; nothing is
+  // changed), FailedPrecondition (of another cluster or member), Unavailable
+  // (held by another process), ResourceExhausted (no space).
+  static absl::StatusOr<std::unique_ptr<Log>> Open(LogOptions options);
+  ~Log();
+
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // As read back by Open.
+  const HardState& hard_state() const { return hard_state_; }
+  const ConfState& initial_conf() const { return initial_conf_; }
+
+  // The first index present, and the last; last = first - 1 when empty.
+  Index FirstIndex() const { return base_.index + 1; }
+  Index LastIndex() const { return last_; }
+  // Also for FirstIndex() - 1. OutOfRange when truncated away or beyond the end.
+  absl::StatusOr<Term> TermAt(Index index) const;
+  // Entries [low, high), at least one, then as many as `max_bytes` of data
+  // hold. OutOfRange when `low` is truncated away; DataLoss when the disk
+  // returns something else than was written. REQUIRES: low < high <= LastIndex() + 1.
+  absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high, uint64_t max_bytes) const;
+
+  // Takes effect at once for the readers above; `durable` is called, in the
+  // order of the calls, once it cannot be lost. An entry at an index present
+  // replaces it and all after it. REQUIRES: entries follow the log without a
+  // gap; `truncate` unset (see Truncate).
+  void Append(LogWrite write, absl::AnyInvocable<void()> durable);
+
+  // Drops entries up to `index`, and segments with nothing else in them.
+  // REQUIRES: index <= LastIndex(). No effect below FirstIndex().
+  void Truncate(Index index);
+
+ private:
+  struct Pending {
+    Index first = 0;  // of its entries; 0: none
+    size_t entries = 0;
+    std::optional<LogPoint> reset;
+    bool truncate = false;
+    absl::AnyInvocable<void()> durable;
+  };
+
+  explicit Log(LogOptions options);
+  void OnWritten(LogWritten written);
+  void ForgetUpTo(Index index);
+  void SawSegment(uint64_t sequence);
+  void FreeSegments(uint64_t before_sequence);
+  void Evict();
+  absl::Status ReadRun(Index low, Index high, std::vector<Entry>* out) const;
+  absl::StatusOr<base::File*> FileOf(uint64_t sequence) const;
+
+  LogOptions options_;
+  std::unique_ptr<base::FileLock> lock_;
+  std::shared_ptr<SegmentPool> pool_;
+  std::shared_ptr<LogWriter> writer_;
+  uint64_t salt_ = 0;
+  HardState hard_state_;
+  ConfState initial_conf_;
+
+  LogPoint base_;
+  Index last_ = 0;
+  // The newest entries, up to last_. All that are not durable are among them.
+  std::deque<Entry> cache_;
+  uint64_t cache_bytes_ = 0;
+  // Of durable entries from base_.index + 1 on.
+  std::deque<EntryLocation> locations_;
+  std::vector<SegmentInfo> segments_;
+  std::deque<Pending> pending_;
+  mutable absl::flat_hash_map<uint64_t, std::unique_ptr<base::File>> files_;  // for reading
+};
+
+}  // namespace keel::raft

@@ -1,0 +1,175 @@
+#include "raft/log/segment_pool.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "base/strings.h"
+
+namespace keel::raft {
+namespace {
+
+using base::FileSystem;
+using base::StrCat;
+
+constexpr uint64_t kStepBytes = 1 << 20;
+constexpr uint64_t kSyncEveryBytes = 4 << 20;  // keeps the disk's queue short for the log itself
+constexpr size_t kSparesMax = 2;
+constexpr auto kRetry = std::chrono::seconds(5);
+constexpr std::string_view kSparePrefix = "spare-";
+constexpr std::string_view kFillName = "fill.tmp";
+
+const std::string& Zeros() {
+  static const std::string& zeros = *new std::string(kStepBytes, '\0');
+  return zeros;
+}
+
+}  // namespace
+
+SegmentPool::SegmentPool(FileSystem& fs, std::string dir, uint64_t segment_bytes, base::Loop* loop,
+                         base::Loop* reply_loop)
+    : fs_(fs),
+      dir_(std::move(dir)),
+      segment_bytes_(segment_bytes),
+      loop_(loop),
+      reply_loop_(reply_loop) {}
+
+std::string SegmentPool::SparePath(const std::string& dir, uint64_t number) {
+  return StrCat(dir, "/", kSparePrefix, number);
+}
+
+bool SegmentPool::IsPoolFile(const std::string& name) {
+  return name.compare(0, kSparePrefix.size(), kSparePrefix) == 0 || name == kFillName;
+}
+
+absl::Status SegmentPool::Fill(FileSystem& fs, const std::string& path, uint64_t bytes) {
+  KEEL_ASSIGN_OR_RETURN(auto file, fs.Open(path, FileSystem::Mode::kCreateEmpty));
+  for (uint64_t at = 0; at < bytes; at += kStepBytes) {
+    KEEL_RETURN_IF_ERROR(
+        file->Write(at, std::string_view(Zeros()).substr(0, std::min(kStepBytes, bytes - at))));
+  }
+  return file->Sync();
+}
+
+void SegmentPool::Prepare(Ready ready) {
+  loop_->Post([self = shared_from_this(), ready = std::move(ready)]() mutable {
+    self->waiting_.push_back(std::move(ready));
+    if (self->waiting_.size() == 1) self->Start();
+  });
+}
+
+void SegmentPool::Start() {
+  if (stopped_.load()) return;
+  if (!listed_) {  // Files of an earlier run.
+    listed_ = true;
+    auto names = fs_.List(dir_);
+    for (size_t i = 0; names.ok() && i < names->size(); ++i) {
+      if (!IsPoolFile((*names)[i])) continue;
+      const std::string path = StrCat(dir_, "/", (*names)[i]);
+      auto file = fs_.Open(path, FileSystem::Mode::kRead);
+      const bool whole = (*names)[i] != kFillName && file.ok() &&
+                         (*file)->Size().value_or(0) == segment_bytes_ &&
+                         spares_.size() < kSparesMax;
+      if (whole) {
+        spares_.push_back(path);
+      } else {
+        (void)fs_.Remove(path);  // Only space is lost when it stays.
+      }
+    }
+  }
+  if (!spares_.empty()) {
+    std::string path = std::move(spares_.back());
+    spares_.pop_back();
+    Finished(std::move(path), segment_bytes_);
+    return;
+  }
+  auto file = fs_.Open(StrCat(dir_, "/", kFillName), FileSystem::Mode::kCreateEmpty);
+  if (!file.ok()) return Failed(file.status());
+  filling_ = *std::move(file);
+  filled_ = 0;
+  Step();
+}
+
+void SegmentPool::Step() {
+  if (stopped_.load()) return;
+  const uint64_t bytes = std::min(kStepBytes, segment_bytes_ - filled_);
+  absl::Status status = filling_->Write(filled_, std::string_view(Zeros()).substr(0, bytes));
+  filled_ += bytes;
+  if (status.ok() && (filled_ % kSyncEveryBytes == 0 || filled_ == segment_bytes_)) {
+    status = filling_->Sync();
+  }
+  if (!status.ok()) return Failed(std::move(status));
+  if (filled_ < segment_bytes_) {
+    loop_->Post([self = shared_from_this()] { self->Step(); });
+    return;
+  }
+  const std::string from = filling_->path();
+  filling_.reset();
+  std::string path;
+  do {
+    path = SparePath(dir_, next_spare_++);
+  } while (fs_.Exists(path));
+  status = fs_.Rename(from, path);
+  if (!status.ok()) return Failed(std::move(status));
+  Finished(std::move(path), segment_bytes_);
+}
+
+void SegmentPool::Failed(absl::Status status) {
+  base::Log().warn("raft log: cannot make the next segment ready, trying again error=\"{}\"",
+                   status.ToString());
+  if (filling_) {  // Gives the space back.
+    const std::string path = filling_->path();
+    filling_.reset();
+    (void)fs_.Remove(path);
+  }
+  loop_->After(kRetry, [self = shared_from_this()] {
+    if (!self->waiting_.empty()) self->Start();
+  });
+}
+
+void SegmentPool::Finished(std::string path, uint64_t bytes) {
+  Ready ready = std::move(waiting_.front());
+  waiting_.erase(waiting_.begin());
+  reply_loop_->Post([self = shared_from_this(), ready = std::move(ready), path = std::move(path),
+                     bytes]() mutable {
+    if (!self->stopped_.load()) ready(std::move(path), bytes);
+  });
+  if (!waiting_.empty()) Start();
+}
+
+void SegmentPool::Recycle(std::vector<std::string> paths) {
+  loop_->Post([self = shared_from_this(), paths = std::move(paths)] {
+    for (const std::string& path : paths) {  // Oldest first: what is left has no gap.
+      auto file = self->fs_.Open(path, FileSystem::Mode::kRead);
+      const bool keep = self->listed_ && file.ok() &&
+                        (*file)->Size().value_or(0) == self->segment_bytes_ &&
+                        self->spares_.size() < kSparesMax;
+      absl::Status status;
+      if (keep) {
+        std::string spare;
+        do {
+          spare = SparePath(self->dir_, self->next_spare_++);
+        } while (self->fs_.Exists(spare));
+        status = self->fs_.Rename(path, spare);
+        if (status.ok()) self->spares_.push_back(std::move(spare));
+      } else {
+        status = self->fs_.Remove(path);
+      }
+      if (!status.ok()) {
+        base::Log().warn("raft log: cannot free a segment error=\"{}\"", status.ToString());
+        return;
+      }
+    }
+  });
+}
+
+void SegmentPool::SyncNames(std::function<void(absl::Status)> done) {
+  loop_->Post([self = shared_from_this(), done = std::move(done)] {
+    absl::Status status = self->fs_.SyncDir(self->dir_);
+    self->reply_loop_->Post([self, done, status = std::move(status)] {
+      if (!self->stopped_.load()) done(status);
+    });
+  });
+}
+
+}  // namespace keel::raft

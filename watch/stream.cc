@@ -1,0 +1,30 @@
+#include "watch/stream.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "watch/shard.h"
+
+namespace keel::watch {
+
+Stream::Stream(std::shared_ptr<Shard> shard, StreamSink& sink)
+    : shard_(std::move(shard)), sink_(sink) {
+  shard_->Add(*this);
+}
+
+Stream::~Stream() {
+  KEEL_CHECK(shard_->loop().InLoop());
+  shard_->Remove(*this);
+}
+
+absl::StatusOr<CreateResult> Stream::Create(const CreateOptions& options) {
+  return shard_->Create(*this, options);
+}
+
+bool Stream::Cancel(int64_t watch_id) { return shard_->Cancel(*this, watch_id); }
+
+void Stream::RequestProgress() { shard_->RequestProgress(*this); }
+
+void Stream::OnDrained() { shard_->OnDrained(*this); }
+
+}  // namespace keel::watch
