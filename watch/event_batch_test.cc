@@ -34,10 +34,10 @@ void Fill(const kvstore::KeyValue& from, mvccpb::KeyValue* to) {
 
 TEST(EventFieldTest, IsWhatProtobufEncodes) {
   const bool ok = rc::check([] {
-    kvstore::Event event{.type = *rc::gen::element(kvstore::Event::Type::kPut,
-                                                   kvstore::Event::Type::kDelete),
-                         .kv = ArbitraryKeyValue(),
-                         .prev = nullptr};
+    kvstore::Event event{
+        .type = *rc::gen::element(kvstore::Event::Type::kPut, kvstore::Event::Type::kDelete),
+        .kv = ArbitraryKeyValue(),
+        .prev = nullptr};
     if (*rc::gen::arbitrary<bool>()) {
       event.prev = std::make_shared<const kvstore::KeyValue>(ArbitraryKeyValue());
     }

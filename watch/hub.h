@@ -43,7 +43,7 @@ struct HubOptions {
   // Memory for the newest revisions, from which slow watchers catch up.
   size_t recent_bytes_max = 16 << 20;
   // Several revisions go into one response up to about this much.
-  size_t response_bytes_target = 1 << 20;
+  size_t response_bytes_target = 256 << 10;
   // Watchers that ask for fragments get larger revisions cut at this size.
   // etcd: --max-request-bytes plus 512 KiB.
   size_t fragment_bytes_min = (1536 << 10) + (512 << 10);
@@ -70,8 +70,12 @@ struct HubStats {
 
 // What the shards of one hub share.
 struct HubCore {
-  HubCore(const kvstore::ChangeFeed& feed_arg, base::Loop& worker_arg, const HubOptions& options_arg)
-      : feed(feed_arg), worker(worker_arg), options(options_arg), recent(options_arg.recent_bytes_max) {}
+  HubCore(const kvstore::ChangeFeed& feed_arg, base::Loop& worker_arg,
+          const HubOptions& options_arg)
+      : feed(feed_arg),
+        worker(worker_arg),
+        options(options_arg),
+        recent(options_arg.recent_bytes_max) {}
 
   const kvstore::ChangeFeed& feed;
   base::Loop& worker;
@@ -102,6 +106,8 @@ class Hub final : public kvstore::FeedSubscriber {
   // REQUIRES: loop.InLoop(); the sink outlives the stream.
   std::unique_ptr<Stream> OpenStream(base::Loop& loop, StreamSink& sink);
 
+  // The store's present revision. Any thread.
+  int64_t revision() const { return core_.feed.current_revision(); }
   HubStats Stats() const;
   const HubOptions& options() const { return core_.options; }
 

@@ -21,7 +21,7 @@ struct Client {
     KeyRange range;
     EventFilter filter;
     bool fragment = false;
-    int64_t next = 0;  // nothing of its range below it is still to come
+    int64_t next = 0;         // nothing of its range below it is still to come
     int64_t fragment_of = 0;  // a revision of which more must follow
     size_t fragment_events = 0;
   };
@@ -45,8 +45,8 @@ class World {
   }
 
   void Step() {
-    switch (*rc::gen::weightedElement<int>({{8, 0}, {4, 1}, {6, 2}, {4, 3}, {3, 4}, {1, 5},
-                                            {1, 6}, {1, 7}, {2, 8}})) {
+    switch (*rc::gen::weightedElement<int>(
+        {{8, 0}, {4, 1}, {6, 2}, {4, 3}, {3, 4}, {1, 5}, {1, 6}, {1, 7}, {2, 8}})) {
       case 0:
         Write();
         break;
@@ -119,7 +119,9 @@ class World {
             .history_scanned_max = *rc::gen::element<uint64_t>(1, 5, 1000)};
   }
 
-  static std::string Key() { return std::string(1, static_cast<char>(*rc::gen::inRange('a', 'h'))); }
+  static std::string Key() {
+    return std::string(1, static_cast<char>(*rc::gen::inRange('a', 'h')));
+  }
 
   Client& Any() { return *clients_[*rc::gen::inRange<size_t>(0, clients_.size())]; }
 
@@ -147,10 +149,9 @@ class World {
       default:
         options.range = KeyRange::FromRequest(Key(), "");
     }
-    options.start_revision =
-        *rc::gen::element<int64_t>(0, 0, 1) == 0
-            ? 0
-            : *rc::gen::inRange<int64_t>(1, feed_.current_revision() + 5);
+    options.start_revision = *rc::gen::element<int64_t>(0, 0, 1) == 0
+                                 ? 0
+                                 : *rc::gen::inRange<int64_t>(1, feed_.current_revision() + 5);
     options.filter.prev_kv = *rc::gen::arbitrary<bool>();
     options.filter.no_put = *rc::gen::inRange(0, 5) == 0;
     options.filter.no_delete = *rc::gen::inRange(0, 5) == 0;

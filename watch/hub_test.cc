@@ -82,8 +82,7 @@ TEST_F(HubTest, ChoosesIdsAsEtcdDoes) {
   EXPECT_EQ(stream->Create({.range = kA})->watch_id, 1);
   EXPECT_EQ(stream->Create({.range = kA})->watch_id, 3);
   auto duplicate = stream->Create({.range = kA, .watch_id = 2});
-  EXPECT_EQ(duplicate.status().message(),
-            "mvcc: duplicate watch ID provided on the WatchStream");
+  EXPECT_EQ(duplicate.status().message(), "mvcc: duplicate watch ID provided on the WatchStream");
   auto empty = stream->Create({.range = KeyRange::FromRequest("c", "a")});
   EXPECT_EQ(empty.status().message(), "mvcc: watcher range is empty");
   EXPECT_TRUE(stream->Cancel(0));

@@ -48,7 +48,8 @@ TEST(IntervalTreeTest, FindsWhatAScanFinds) {
         model.erase(model.begin() + static_cast<long>(i));
       } else {
         const std::string start = key();
-        const KeyRange range = KeyRange::FromRequest(start, *rc::gen::inRange(0, 6) == 0 ? "\0"s : key());
+        const KeyRange range =
+            KeyRange::FromRequest(start, *rc::gen::inRange(0, 6) == 0 ? "\0"s : key());
         const bool known = std::any_of(model.begin(), model.end(),
                                        [&](const auto& entry) { return entry.first == range; });
         if (range.empty() || known) continue;

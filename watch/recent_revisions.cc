@@ -50,9 +50,8 @@ bool RecentRevisions::Read(int64_t from, int64_t through, size_t events_max,
     std::lock_guard lock(mu_);
     if (from <= floor_) return false;
     span->through = std::min(through, newest_);
-    auto batch = std::partition_point(batches_.begin(), batches_.end(), [&](const auto& b) {
-      return b->last_revision() < from;
-    });
+    auto batch = std::partition_point(batches_.begin(), batches_.end(),
+                                      [&](const auto& b) { return b->last_revision() < from; });
     size_t events = 0;
     for (; batch != batches_.end() && (*batch)->first_revision() <= span->through; ++batch) {
       span->batches.push_back(*batch);

@@ -13,8 +13,8 @@ constexpr size_t kPartBytesMin = 4096;
 
 }  // namespace
 
-void ResponsePlan::Build(std::span<const EventRef> matched, size_t begin,
-                         const EventFilter& filter, size_t bytes_target) {
+void ResponsePlan::Build(std::span<const EventRef> matched, size_t begin, const EventFilter& filter,
+                         size_t bytes_target) {
   Clear();
   built_ = true;
   begin_ = begin;

@@ -184,10 +184,9 @@ void Shard::Deliver(Watcher& watcher, const RevisionSpan& span, bool last_is_thr
   const std::vector<EventRef>& matched = watcher.group->matched;
   size_t begin = 0;
   if (matched.front().revision() < watcher.next_revision) {
-    begin = std::partition_point(matched.begin(), matched.end(),
-                                 [&](const EventRef& ref) {
-                                   return ref.revision() < watcher.next_revision;
-                                 }) -
+    begin = std::partition_point(
+                matched.begin(), matched.end(),
+                [&](const EventRef& ref) { return ref.revision() < watcher.next_revision; }) -
             matched.begin();
     if (begin == matched.size()) return;
   }
@@ -204,8 +203,8 @@ void Shard::Deliver(Watcher& watcher, const RevisionSpan& span, bool last_is_thr
   }
 }
 
-void Shard::Send(Watcher& watcher, const ResponsePlan& plan,
-                 const ResponsePlan::Response& response, int64_t revision) {
+void Shard::Send(Watcher& watcher, const ResponsePlan& plan, const ResponsePlan::Response& response,
+                 int64_t revision) {
   StreamSink& sink = watcher.stream->sink_;
   watcher.progress_due = false;
   core_.events_sent.fetch_add(response.end - response.begin, std::memory_order_relaxed);
@@ -242,10 +241,9 @@ void Shard::AnswerProgress() {
       stream->sink_.SendProgress(kAllWatchers, stream->progress_target_);
     } else if (stream->behind_count_ > 0 || live_ < stream->progress_target_) {
       return false;
-    } else if (std::none_of(stream->watchers_.begin(), stream->watchers_.end(),
-                            [&](const auto& entry) {
-                              return entry.second->start_revision > live_;
-                            })) {
+    } else if (std::none_of(
+                   stream->watchers_.begin(), stream->watchers_.end(),
+                   [&](const auto& entry) { return entry.second->start_revision > live_; })) {
       stream->sink_.SendProgress(kAllWatchers, live_);
     }
     stream->progress_requested_ = false;
@@ -254,11 +252,10 @@ void Shard::AnswerProgress() {
 }
 
 void Shard::StartProgressTimer(Stream& stream) {
-  stream.progress_timer_ =
-      loop_.After(core_.options.progress_notify_interval, [this, &stream] {
-        stream.progress_timer_ = 0;
-        NotifyProgress(stream);
-      });
+  stream.progress_timer_ = loop_.After(core_.options.progress_notify_interval, [this, &stream] {
+    stream.progress_timer_ = 0;
+    NotifyProgress(stream);
+  });
 }
 
 void Shard::NotifyProgress(Stream& stream) {

@@ -46,9 +46,9 @@ class Shard : public std::enable_shared_from_this<Shard> {
  private:
   // Which watchers a distribution is for.
   struct Audience {
-    bool synced = false;            // those that are live; else those ready to catch up
-    WatcherGroup* only = nullptr;   // the span holds events of this group's range alone
-    bool has_prev = true;           // the events carry previous values
+    bool synced = false;           // those that are live; else those ready to catch up
+    WatcherGroup* only = nullptr;  // the span holds events of this group's range alone
+    bool has_prev = true;          // the events carry previous values
   };
 
   // --- shard.cc: the live path.

@@ -42,8 +42,7 @@ void Shard::SetBehind(Watcher& watcher, int64_t next_revision) {
     core_.watchers_behind.fetch_add(1, std::memory_order_relaxed);
   }
   watcher.next_revision = next_revision;
-  watcher.state =
-      watcher.stream->sink_.full() ? Watcher::State::kBlocked : Watcher::State::kReady;
+  watcher.state = watcher.stream->sink_.full() ? Watcher::State::kBlocked : Watcher::State::kReady;
   Enqueue(watcher);
 }
 

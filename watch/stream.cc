@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "base/check.h"
 #include "watch/shard.h"
 
 namespace keel::watch {
@@ -12,10 +11,7 @@ Stream::Stream(std::shared_ptr<Shard> shard, StreamSink& sink)
   shard_->Add(*this);
 }
 
-Stream::~Stream() {
-  KEEL_CHECK(shard_->loop().InLoop());
-  shard_->Remove(*this);
-}
+Stream::~Stream() { shard_->Remove(*this); }
 
 absl::StatusOr<CreateResult> Stream::Create(const CreateOptions& options) {
   return shard_->Create(*this, options);

@@ -6,8 +6,9 @@
 //   stream->Cancel(created->watch_id);
 //
 // Threads: a stream, its watchers and its sink live on one loop: every method
-// is called there and every callback runs there. Callbacks must not call back
-// into the stream, nor destroy it, before they have returned.
+// is called there and every callback runs there. (Once the loop was stopped
+// for good, a stream may be destroyed on any one thread.) Callbacks must not
+// call back into the stream, nor destroy it, before they have returned.
 #pragma once
 
 #include <cstddef>
