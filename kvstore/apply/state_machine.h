@@ -90,6 +90,8 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
     uint64_t member_id = 0;
     // Written when the store is new; what it holds wins afterwards.
     std::vector<Member> initial_members;
+    // Learners there may be at once. REQUIRES: the same on every member.
+    size_t max_learners = 1;
   };
 
   // Does no I/O: Open does. Its errors: DataLoss naming what is damaged,
