@@ -50,7 +50,8 @@ bool HasPuts(const TxnRequest& request) {
 template <typename Message>
 bool Applier::Parse(std::string_view bytes, Message* message) {
   if (message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return true;
-  outcome_->status = absl::InvalidArgumentError("etcdserver: the command in the log cannot be decoded");
+  outcome_->status =
+      absl::InvalidArgumentError("etcdserver: the command in the log cannot be decoded");
   return false;
 }
 
@@ -83,7 +84,8 @@ absl::Status Applier::Dispatch(const CommandView& command) {
       return outcome_->status.ok() ? ApplyPut(put) : absl::OkStatus();
     }
     case Command::kDeleteRangeFieldNumber:
-      return Parse(command.request, &delete_range_) ? ApplyDeleteRange(delete_range_) : absl::OkStatus();
+      return Parse(command.request, &delete_range_) ? ApplyDeleteRange(delete_range_)
+                                                    : absl::OkStatus();
     case Command::kTxnFieldNumber:
       if (!Parse(command.request, &txn_)) return absl::OkStatus();
       if (full && HasPuts(txn_)) {
@@ -131,7 +133,8 @@ absl::Status Applier::Dispatch(const CommandView& command) {
       return absl::OkStatus();
     }
     default:
-      outcome_->status = absl::UnimplementedError(base::StrCat("etcdserver: unknown command ", field));
+      outcome_->status =
+          absl::UnimplementedError(base::StrCat("etcdserver: unknown command ", field));
       return absl::OkStatus();
   }
 }
@@ -190,9 +193,10 @@ absl::Status Applier::DeleteRange(const DeleteRangeRequest& request, std::string
   std::string prev;
   KEEL_ASSIGN_OR_RETURN(
       const int64_t deleted,
-      writer().DeleteRange(KeyRange::Of(request.key(), request.range_end()), [&](const RecordView& record) {
-        if (prev_kv) AppendKeyValue(DeleteRangeResponse::kPrevKvsFieldNumber, record, &prev);
-      }));
+      writer().DeleteRange(
+          KeyRange::Of(request.key(), request.range_end()), [&](const RecordView& record) {
+            if (prev_kv) AppendKeyValue(DeleteRangeResponse::kPrevKvsFieldNumber, record, &prev);
+          }));
   AppendVarintField(DeleteRangeResponse::kDeletedFieldNumber, static_cast<uint64_t>(deleted), body);
   body->append(prev);
   return absl::OkStatus();
@@ -207,10 +211,11 @@ absl::Status Applier::ApplyTxn(const TxnRequest& request) {
   });
   if (reads_past) KEEL_RETURN_IF_ERROR(commit_());
 
-  KEEL_ASSIGN_OR_RETURN(const TxnPath path,
-                        ChoosePath([this](const RangeOptions& options,
-                                          RecordVisitor visit) { return writer().Range(options, visit); },
-                                   request));
+  KEEL_ASSIGN_OR_RETURN(
+      const TxnPath path,
+      ChoosePath([this](const RangeOptions& options,
+                        RecordVisitor visit) { return writer().Range(options, visit); },
+                 request));
   // All that could be refused is found before anything is changed.
   for (const bool puts : {true, false}) {
     size_t next = 0;
@@ -224,8 +229,8 @@ absl::Status Applier::ApplyTxn(const TxnRequest& request) {
   return absl::OkStatus();
 }
 
-absl::Status Applier::CheckPath(const TxnRequest& request, const TxnPath& path, size_t* next, bool puts,
-                                absl::Status* refused) {
+absl::Status Applier::CheckPath(const TxnRequest& request, const TxnPath& path, size_t* next,
+                                bool puts, absl::Status* refused) {
   for (const RequestOp& op : Branch(request, path, (*next)++)) {
     if (!refused->ok()) return absl::OkStatus();
     if (op.has_request_txn()) {
@@ -240,7 +245,8 @@ absl::Status Applier::CheckPath(const TxnRequest& request, const TxnPath& path, 
         *refused = ErrLeaseNotFound();
       }
     } else if (!puts && op.has_request_range()) {
-      *refused = CheckRangeRevision(op.request_range(), writer().revision(), writer().compact_revision());
+      *refused =
+          CheckRangeRevision(op.request_range(), writer().revision(), writer().compact_revision());
     }
   }
   return absl::OkStatus();
@@ -288,7 +294,8 @@ absl::Status Applier::ExecuteTxn(const TxnRequest& request, const TxnPath& path,
         AppendResponseOp(ResponseField::kTxn, response, body);
         break;
       }
-      case RequestOp::REQUEST_NOT_SET: KEEL_CHECK(false, "CheckTxn lets no empty operation pass");
+      case RequestOp::REQUEST_NOT_SET:
+        KEEL_CHECK(false, "CheckTxn lets no empty operation pass");
     }
   }
   return absl::OkStatus();
@@ -319,8 +326,8 @@ absl::Status Applier::ApplyLeaseGrant(const etcdserverpb::LeaseGrantRequest& req
   } else {
     const Lease lease{request.id(), std::max<int64_t>(request.ttl(), 1), 0};
     state_.SetLease(writer(), lease);
-    AppendVarintField(etcdserverpb::LeaseGrantResponse::kIDFieldNumber, static_cast<uint64_t>(lease.id),
-                      &outcome_->body);
+    AppendVarintField(etcdserverpb::LeaseGrantResponse::kIDFieldNumber,
+                      static_cast<uint64_t>(lease.id), &outcome_->body);
     AppendVarintField(etcdserverpb::LeaseGrantResponse::kTTLFieldNumber,
                       static_cast<uint64_t>(lease.granted_ttl), &outcome_->body);
     notices_->push_back([lease](ApplySink& sink) { sink.OnLeaseGranted(lease); });
@@ -384,7 +391,8 @@ void Applier::ApplyAlarm(const AlarmRequest& request) {
       changed = state_.ClearAlarm(writer(), alarm);
       if (changed) answer.push_back(alarm);
       break;
-    default: break;
+    default:
+      break;
   }
   AlarmResponse response;
   for (const Alarm& each : answer) {

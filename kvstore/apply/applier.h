@@ -53,8 +53,8 @@ class Applier {
   absl::Status DeleteRange(const etcdserverpb::DeleteRangeRequest& request, std::string* body);
   absl::Status CheckPath(const etcdserverpb::TxnRequest& request, const TxnPath& path, size_t* next,
                          bool puts, absl::Status* refused);
-  absl::Status ExecuteTxn(const etcdserverpb::TxnRequest& request, const TxnPath& path, size_t* next,
-                          std::string* body);
+  absl::Status ExecuteTxn(const etcdserverpb::TxnRequest& request, const TxnPath& path,
+                          size_t* next, std::string* body);
 
   Writer& writer() { return store_.writer(); }
   // Parses into `message`; false, with the outcome set, for bytes that are none.

@@ -22,18 +22,24 @@ absl::Status CheckLevel(const TxnRequest& request, int64_t max_ops);
 
 absl::Status CheckOp(const RequestOp& op, int64_t max_ops) {
   switch (op.request_case()) {
-    case RequestOp::kRequestRange: return CheckRange(op.request_range());
-    case RequestOp::kRequestPut: return CheckPut(op.request_put());
-    case RequestOp::kRequestDeleteRange: return CheckDeleteRange(op.request_delete_range());
-    case RequestOp::kRequestTxn: return CheckLevel(op.request_txn(), max_ops);
-    case RequestOp::REQUEST_NOT_SET: break;
+    case RequestOp::kRequestRange:
+      return CheckRange(op.request_range());
+    case RequestOp::kRequestPut:
+      return CheckPut(op.request_put());
+    case RequestOp::kRequestDeleteRange:
+      return CheckDeleteRange(op.request_delete_range());
+    case RequestOp::kRequestTxn:
+      return CheckLevel(op.request_txn(), max_ops);
+    case RequestOp::REQUEST_NOT_SET:
+      break;
   }
   return ErrKeyNotFound();
 }
 
 // The nested levels get what the outer one leaves of the operations allowed.
 absl::Status CheckLevel(const TxnRequest& request, int64_t max_ops) {
-  const int64_t ops = std::max({request.compare_size(), request.success_size(), request.failure_size()});
+  const int64_t ops =
+      std::max({request.compare_size(), request.success_size(), request.failure_size()});
   if (ops > max_ops) return ErrTooManyOps();
   for (const auto& compare : request.compare()) {
     if (compare.key().empty()) return ErrEmptyKey();

@@ -45,7 +45,8 @@ bool ReadIds(std::string_view* in, std::vector<raft::NodeId>* ids) {
   uint64_t size = 0;
   if (!ReadVarint(in, &size) || size > in->size()) return false;
   ids->resize(size);
-  return std::all_of(ids->begin(), ids->end(), [in](raft::NodeId& id) { return ReadVarint(in, &id); });
+  return std::all_of(ids->begin(), ids->end(),
+                     [in](raft::NodeId& id) { return ReadVarint(in, &id); });
 }
 
 std::string EncodeConf(const raft::ConfState& conf) {
@@ -82,8 +83,11 @@ etcdserverpb::Member ToProto(const Member& member) {
 }
 
 Member FromProto(const etcdserverpb::Member& proto) {
-  return {proto.id(), proto.name(), {proto.peerurls().begin(), proto.peerurls().end()},
-          {proto.clienturls().begin(), proto.clienturls().end()}, proto.islearner()};
+  return {proto.id(),
+          proto.name(),
+          {proto.peerurls().begin(), proto.peerurls().end()},
+          {proto.clienturls().begin(), proto.clienturls().end()},
+          proto.islearner()};
 }
 
 absl::Status ClusterState::Load(const Store& store) {
@@ -135,7 +139,8 @@ std::vector<Alarm> ClusterState::alarms() const {
 
 bool ClusterState::HasAlarm(etcdserverpb::AlarmType type) const {
   absl::ReaderMutexLock lock(&mutex_);
-  return std::any_of(alarms_.begin(), alarms_.end(), [type](const Alarm& alarm) { return alarm.type == type; });
+  return std::any_of(alarms_.begin(), alarms_.end(),
+                     [type](const Alarm& alarm) { return alarm.type == type; });
 }
 
 std::string ClusterState::version() const {

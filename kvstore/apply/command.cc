@@ -29,8 +29,8 @@ absl::Status DecodeCommand(std::string_view bytes, CommandView* command) {
 }
 
 PutView PutView::Of(const etcdserverpb::PutRequest& request) {
-  return {request.key(), request.value(), request.lease(), request.prev_kv(), request.ignore_value(),
-          request.ignore_lease()};
+  return {request.key(),     request.value(),        request.lease(),
+          request.prev_kv(), request.ignore_value(), request.ignore_lease()};
 }
 
 absl::Status DecodePut(std::string_view bytes, PutView* put) {

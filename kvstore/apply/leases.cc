@@ -23,7 +23,8 @@ std::vector<Lease> LeaseTable::List() const {
     leases.reserve(leases_.size());
     for (const auto& [id, lease] : leases_) leases.push_back(lease);
   }
-  std::sort(leases.begin(), leases.end(), [](const Lease& a, const Lease& b) { return a.id < b.id; });
+  std::sort(leases.begin(), leases.end(),
+            [](const Lease& a, const Lease& b) { return a.id < b.id; });
   return leases;
 }
 

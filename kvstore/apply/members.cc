@@ -11,7 +11,8 @@ namespace {
 
 bool SharesPeerUrl(const Member& member, const std::vector<std::string>& urls) {
   return std::any_of(urls.begin(), urls.end(), [&](const std::string& url) {
-    return std::find(member.peer_urls.begin(), member.peer_urls.end(), url) != member.peer_urls.end();
+    return std::find(member.peer_urls.begin(), member.peer_urls.end(), url) !=
+           member.peer_urls.end();
   });
 }
 
@@ -62,7 +63,8 @@ absl::Status MemberTable::CheckPromote(uint64_t id) const {
   return found->second.is_learner ? absl::OkStatus() : ErrMemberNotLearner();
 }
 
-absl::Status MemberTable::CheckUpdate(uint64_t id, const std::vector<std::string>& peer_urls) const {
+absl::Status MemberTable::CheckUpdate(uint64_t id,
+                                      const std::vector<std::string>& peer_urls) const {
   absl::ReaderMutexLock lock(&mutex_);
   if (!members_.contains(id)) return ErrMemberNotFound();
   for (const auto& [other_id, other] : members_) {

@@ -32,7 +32,8 @@ class Machine : public KvStateMachine {
     KEEL_ASSIGN_OR_RETURN(store_, Store::Open(options_.store));
     KEEL_RETURN_IF_ERROR(Reload());
     if (index_ == 0 && state_.members().List().empty()) {
-      for (const Member& member : options_.initial_members) state_.SetMember(store_->writer(), member);
+      for (const Member& member : options_.initial_members)
+        state_.SetMember(store_->writer(), member);
       KEEL_RETURN_IF_ERROR(store_->Commit(0, 0));
       store_->Publish();
     }
@@ -115,7 +116,8 @@ class Machine : public KvStateMachine {
   std::string cluster_version() const override { return state_.version(); }
   StoreSizes sizes() const override { return store_->sizes(); }
   absl::Status background_status() const override { return store_->background_status(); }
-  void WhenPhysicallyCompacted(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) override {
+  void WhenPhysicallyCompacted(int64_t revision,
+                               absl::AnyInvocable<void(absl::Status)> done) override {
     store_->WhenPhysicallyCompacted(revision, std::move(done));
   }
 
@@ -151,11 +153,14 @@ class Machine : public KvStateMachine {
     return absl::OkStatus();
   }
 
-  absl::Status CheckConfChange(const raft::ConfChange& change, const kv::MemberChange& context) const {
+  absl::Status CheckConfChange(const raft::ConfChange& change,
+                               const kv::MemberChange& context) const {
     using Type = raft::ConfChangeSingle::Type;
     for (const raft::ConfChangeSingle& single : change.changes) {
       switch (single.type) {
-        case Type::kRemove: KEEL_RETURN_IF_ERROR(state_.members().CheckRemove(single.node)); break;
+        case Type::kRemove:
+          KEEL_RETURN_IF_ERROR(state_.members().CheckRemove(single.node));
+          break;
         case Type::kAddVoter:
           if (context.promote()) {
             KEEL_RETURN_IF_ERROR(state_.members().CheckPromote(single.node));
@@ -163,7 +168,8 @@ class Machine : public KvStateMachine {
           }
           [[fallthrough]];
         case Type::kAddLearner:
-          KEEL_RETURN_IF_ERROR(state_.members().CheckAdd(Described(single, context), options_.max_learners));
+          KEEL_RETURN_IF_ERROR(
+              state_.members().CheckAdd(Described(single, context), options_.max_learners));
           break;
       }
     }
@@ -183,7 +189,8 @@ class Machine : public KvStateMachine {
     using Type = raft::ConfChangeSingle::Type;
     Writer& writer = store_->writer();
     kv::MemberChange context;
-    absl::Status status = absl::InvalidArgumentError("etcdserver: the membership change cannot be decoded");
+    absl::Status status =
+        absl::InvalidArgumentError("etcdserver: the membership change cannot be decoded");
     if (context.ParseFromString(committed.change.context)) {
       status = CheckConfChange(committed.change, context);
     }

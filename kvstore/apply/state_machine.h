@@ -116,7 +116,8 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
 
   // Calls back, on a thread of the store's own, when what was compacted up to
   // `revision` is gone from this member's disk. At once if it is already.
-  virtual void WhenPhysicallyCompacted(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) = 0;
+  virtual void WhenPhysicallyCompacted(int64_t revision,
+                                       absl::AnyInvocable<void(absl::Status)> done) = 0;
 };
 
 }  // namespace keel::kvstore

@@ -57,8 +57,9 @@ TEST_F(StateMachineTest, PutsCountRevisionsAndVersions) {
 TEST_F(StateMachineTest, LaterEntriesOfABatchSeeEarlierOnes) {
   auto put = PutCommand("a", "3");
   put.mutable_put()->set_prev_kv(true);
-  const auto results = machine_.Run(std::vector<kv::Command>{
-      PutCommand("a", "1"), PutCommand("b", "1"), DeleteCommand("a", "c"), PutCommand("a", "2"), put});
+  const auto results =
+      machine_.Run(std::vector<kv::Command>{PutCommand("a", "1"), PutCommand("b", "1"),
+                                            DeleteCommand("a", "c"), PutCommand("a", "2"), put});
   ASSERT_EQ(results.size(), 5u);
   EXPECT_EQ(TestMachine::Parse<etcdserverpb::DeleteRangeResponse>(results[2].body).deleted(), 2);
   const auto response = TestMachine::Parse<etcdserverpb::PutResponse>(results[4].body);
@@ -81,7 +82,8 @@ TEST_F(StateMachineTest, DeleteHandsOutWhatWent) {
   machine_.Run({PutCommand("a", "1"), PutCommand("b", "2"), PutCommand("c", "3")});
   auto command = DeleteCommand("a", "c");
   command.mutable_delete_range()->set_prev_kv(true);
-  const auto response = TestMachine::Parse<etcdserverpb::DeleteRangeResponse>(machine_.Run(command).body);
+  const auto response =
+      TestMachine::Parse<etcdserverpb::DeleteRangeResponse>(machine_.Run(command).body);
   EXPECT_EQ(response.deleted(), 2);
   ASSERT_EQ(response.prev_kvs_size(), 2);
   EXPECT_EQ(response.prev_kvs(0).value(), "1");
@@ -89,7 +91,8 @@ TEST_F(StateMachineTest, DeleteHandsOutWhatWent) {
 }
 
 TEST_F(StateMachineTest, RecreatedKeyStartsAnew) {
-  machine_.Run({PutCommand("a", "1"), PutCommand("a", "2"), DeleteCommand("a"), PutCommand("a", "3")});
+  machine_.Run(
+      {PutCommand("a", "1"), PutCommand("a", "2"), DeleteCommand("a"), PutCommand("a", "3")});
   const auto response = machine_.Range(Prefix("a", ""));
   EXPECT_EQ(response->kvs(0).version(), 1);
   EXPECT_EQ(response->kvs(0).create_revision(), 5);
@@ -156,7 +159,11 @@ TEST_F(StateMachineTest, TxnWithoutWritesMakesNoRevision) {
 TEST_F(StateMachineTest, PutThenDeleteInSiblingTxnsShareARevision) {
   TxnRequest request;
   request.add_success()->mutable_request_txn()->add_success()->mutable_request_put()->set_key("c");
-  request.add_success()->mutable_request_txn()->add_success()->mutable_request_delete_range()->set_key("c");
+  request.add_success()
+      ->mutable_request_txn()
+      ->add_success()
+      ->mutable_request_delete_range()
+      ->set_key("c");
   RecordingSubscriber subscriber;
   machine_->Subscribe(&subscriber);
   const auto response = machine_.RunTxn(request);
@@ -176,7 +183,8 @@ TEST_F(StateMachineTest, PutThenDeleteInSiblingTxnsShareARevision) {
 }
 
 TEST_F(StateMachineTest, ComparesOnMissingKeys) {
-  auto holds = [&](Compare::CompareTarget target, Compare::CompareResult result, bool range = false) {
+  auto holds = [&](Compare::CompareTarget target, Compare::CompareResult result,
+                   bool range = false) {
     TxnRequest request;
     auto* compare = request.add_compare();
     compare->set_key("none");
@@ -241,9 +249,11 @@ TEST_F(StateMachineTest, IgnoreValueAndLeaseKeepWhatIsThere) {
 TEST_F(StateMachineTest, CompactionForbidsThePast) {
   machine_.Run({PutCommand("a", "1"), PutCommand("a", "2"), PutCommand("a", "3")});
   EXPECT_TRUE(machine_.Run(CompactCommand(3)).status.ok());
-  EXPECT_EQ(machine_.Get("a", 2), "OUT_OF_RANGE: etcdserver: mvcc: required revision has been compacted");
+  EXPECT_EQ(machine_.Get("a", 2),
+            "OUT_OF_RANGE: etcdserver: mvcc: required revision has been compacted");
   EXPECT_EQ(machine_.Get("a", 3), "2");
-  EXPECT_EQ(machine_.Get("a", 9), "OUT_OF_RANGE: etcdserver: mvcc: required revision is a future revision");
+  EXPECT_EQ(machine_.Get("a", 9),
+            "OUT_OF_RANGE: etcdserver: mvcc: required revision is a future revision");
   EXPECT_EQ(machine_.Run(CompactCommand(3)).status.message(),
             "etcdserver: mvcc: required revision has been compacted");
   EXPECT_EQ(machine_.Run(CompactCommand(9)).status.message(),
@@ -254,7 +264,8 @@ TEST_F(StateMachineTest, CompactionForbidsThePast) {
 TEST_F(StateMachineTest, FeedCarriesEachRevisionOnceWithWhatWasBefore) {
   RecordingSubscriber subscriber;
   EXPECT_EQ(machine_->Subscribe(&subscriber), 1);
-  machine_.Run({PutCommand("a", "1"), PutCommand("b", "1"), DeleteCommand("a", "z"), DeleteCommand("x")});
+  machine_.Run(
+      {PutCommand("a", "1"), PutCommand("b", "1"), DeleteCommand("a", "z"), DeleteCommand("x")});
   ASSERT_EQ(subscriber.revisions.size(), 3u);
   const auto& events = subscriber.revisions[2].events;
   ASSERT_EQ(events.size(), 2u);
@@ -308,8 +319,9 @@ TEST_F(StateMachineTest, ViewsStayAsTheyWere) {
 }
 
 TEST_F(StateMachineTest, KeysWithZeroBytesKeepTheirOrder) {
-  const std::string keys[] = {std::string("a"), std::string("a\0", 2), std::string("a\0\0", 3),
-                              std::string("a\0\x01", 3), std::string("a\x01"), std::string("b")};
+  const std::string keys[] = {std::string("a"),        std::string("a\0", 2),
+                              std::string("a\0\0", 3), std::string("a\0\x01", 3),
+                              std::string("a\x01"),    std::string("b")};
   for (const auto& key : keys) machine_.Run(PutCommand(key, "1"));
   const int64_t revision = machine_->view()->revision();
   for (const auto& key : keys) machine_.Run(PutCommand(key, "2"));

@@ -43,15 +43,20 @@ struct RecordingSink : ApplySink {
   void OnResults(std::span<ApplyResult> batch) override {
     for (ApplyResult& result : batch) results.push_back(std::move(result));
   }
-  void OnLeaseGranted(const Lease& lease) override { notices.push_back("granted " + std::to_string(lease.id)); }
+  void OnLeaseGranted(const Lease& lease) override {
+    notices.push_back("granted " + std::to_string(lease.id));
+  }
   void OnLeaseRevoked(int64_t id) override { notices.push_back("revoked " + std::to_string(id)); }
   void OnLeaseCheckpointed(const Lease& lease) override {
-    notices.push_back("checkpointed " + std::to_string(lease.id) + " " + std::to_string(lease.remaining_ttl));
+    notices.push_back("checkpointed " + std::to_string(lease.id) + " " +
+                      std::to_string(lease.remaining_ttl));
   }
   void OnMembersChanged() override { notices.push_back("members"); }
   void OnAlarmsChanged() override { notices.push_back("alarms"); }
   void OnClusterVersionChanged() override { notices.push_back("version"); }
-  void OnCompacted(int64_t revision) override { notices.push_back("compacted " + std::to_string(revision)); }
+  void OnCompacted(int64_t revision) override {
+    notices.push_back("compacted " + std::to_string(revision));
+  }
   void OnReset() override { notices.push_back("reset"); }
 };
 
@@ -165,7 +170,8 @@ class TestMachine {
   }
   absl::StatusOr<etcdserverpb::RangeResponse> Range(const etcdserverpb::RangeRequest& request) {
     std::string body;
-    if (absl::Status status = AppendRange(*machine_->view(), request, &body); !status.ok()) return status;
+    if (absl::Status status = AppendRange(*machine_->view(), request, &body); !status.ok())
+      return status;
     return Parse<etcdserverpb::RangeResponse>(body);
   }
   // The value of a key now, or "(none)".

@@ -26,18 +26,32 @@ bool Holds(const Compare& compare, const RecordView& record) {
       sign = record.value.compare(operand);
       break;
     }
-    case Compare::VERSION: sign = Sign(record.version, compare.version()); break;
-    case Compare::CREATE: sign = Sign(record.create_revision, compare.create_revision()); break;
-    case Compare::MOD: sign = Sign(record.mod_revision, compare.mod_revision()); break;
-    case Compare::LEASE: sign = Sign(record.lease, compare.lease()); break;
-    default: break;
+    case Compare::VERSION:
+      sign = Sign(record.version, compare.version());
+      break;
+    case Compare::CREATE:
+      sign = Sign(record.create_revision, compare.create_revision());
+      break;
+    case Compare::MOD:
+      sign = Sign(record.mod_revision, compare.mod_revision());
+      break;
+    case Compare::LEASE:
+      sign = Sign(record.lease, compare.lease());
+      break;
+    default:
+      break;
   }
   switch (compare.result()) {
-    case Compare::EQUAL: return sign == 0;
-    case Compare::NOT_EQUAL: return sign != 0;
-    case Compare::GREATER: return sign > 0;
-    case Compare::LESS: return sign < 0;
-    default: return true;
+    case Compare::EQUAL:
+      return sign == 0;
+    case Compare::NOT_EQUAL:
+      return sign != 0;
+    case Compare::GREATER:
+      return sign > 0;
+    case Compare::LESS:
+      return sign < 0;
+    default:
+      return true;
   }
 }
 
@@ -78,7 +92,8 @@ absl::StatusOr<TxnPath> ChoosePath(RangeFunction range, const TxnRequest& reques
 }
 
 const google::protobuf::RepeatedPtrField<etcdserverpb::RequestOp>& Branch(const TxnRequest& request,
-                                                                          const TxnPath& path, size_t at) {
+                                                                          const TxnPath& path,
+                                                                          size_t at) {
   KEEL_CHECK(at < path.size());
   return path[at] ? request.success() : request.failure();
 }
@@ -90,7 +105,8 @@ absl::Status AppendRangeBody(RangeFunction range, const etcdserverpb::RangeReque
                           AppendKeyValue(etcdserverpb::RangeResponse::kKvsFieldNumber, record, out);
                         }));
   AppendVarintField(etcdserverpb::RangeResponse::kMoreFieldNumber, result.more ? 1 : 0, out);
-  AppendVarintField(etcdserverpb::RangeResponse::kCountFieldNumber, static_cast<uint64_t>(result.count), out);
+  AppendVarintField(etcdserverpb::RangeResponse::kCountFieldNumber,
+                    static_cast<uint64_t>(result.count), out);
   return absl::OkStatus();
 }
 

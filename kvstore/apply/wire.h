@@ -26,10 +26,14 @@ class WireReader {
     field_ = static_cast<int>(tag >> 3);
     type_ = static_cast<WireType>(tag & 7);
     switch (type_) {
-      case WireType::kVarint: return ok_ = ReadVarint(&in_, &varint_);
-      case WireType::kFixed64: return Take(8);
-      case WireType::kFixed32: return Take(4);
-      case WireType::kBytes: return (ok_ = ReadVarint(&in_, &varint_)) && Take(varint_);
+      case WireType::kVarint:
+        return ok_ = ReadVarint(&in_, &varint_);
+      case WireType::kFixed64:
+        return Take(8);
+      case WireType::kFixed32:
+        return Take(4);
+      case WireType::kBytes:
+        return (ok_ = ReadVarint(&in_, &varint_)) && Take(varint_);
     }
     return ok_ = false;
   }

@@ -31,7 +31,8 @@ Compactor::Compactor(std::shared_ptr<Database> database) : database_(std::move(d
     target_ = durable->compact_revision;
   }
   rocksdb::PinnableSlice value;
-  if (auto found = database_->Get(Family::kMeta, nullptr, kPhysicalKey, &value); found.ok() && *found) {
+  if (auto found = database_->Get(Family::kMeta, nullptr, kPhysicalKey, &value);
+      found.ok() && *found) {
     std::string_view bytes = ToView(value);
     int64_t physical = 0;
     if (ReadVarint(&bytes, &physical)) done_ = physical;
@@ -126,14 +127,17 @@ absl::StatusOr<int64_t> Compactor::Pass() {
   StoreEventKey(std::max<int64_t>(revision, 0), 0, bound);
   const rocksdb::Slice limit(bound, kEventKeySize);
   const std::string what = base::StrCat("compact store ", database_->path());
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(rocksdb::DeleteFilesInRange(database_->db(), database_->family(Family::kEvents),
+                                           nullptr, &limit,
+                                           /*include_end=*/false),
+               what));
   KEEL_RETURN_IF_ERROR(ToStatus(
-      rocksdb::DeleteFilesInRange(database_->db(), database_->family(Family::kEvents), nullptr, &limit,
-                                  /*include_end=*/false),
+      database_->db()->CompactRange(options, database_->family(Family::kEvents), nullptr, &limit),
       what));
   KEEL_RETURN_IF_ERROR(ToStatus(
-      database_->db()->CompactRange(options, database_->family(Family::kEvents), nullptr, &limit), what));
-  KEEL_RETURN_IF_ERROR(ToStatus(
-      database_->db()->CompactRange(options, database_->family(Family::kHistory), nullptr, nullptr), what));
+      database_->db()->CompactRange(options, database_->family(Family::kHistory), nullptr, nullptr),
+      what));
 
   std::string value;
   AppendVarint(static_cast<uint64_t>(revision), &value);

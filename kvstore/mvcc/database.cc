@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::string_view kFormatKey = "format";
 constexpr uint64_t kFormat = 1;
-constexpr const char* kNames[kFamilies] = {"default", "latest", "history", "events", "lease", "lease_keys"};
+constexpr const char* kNames[kFamilies] = {"default", "latest", "history",
+                                           "events",  "lease",  "lease_keys"};
 
 bool HasLz4() {
   for (const rocksdb::CompressionType type : rocksdb::GetSupportedCompressions()) {
@@ -30,9 +31,9 @@ bool HasLz4() {
   return false;
 }
 
-rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const StoreOptions& options,
-                                           const rocksdb::BlockBasedTableOptions& table,
-                                           const std::shared_ptr<std::atomic<int64_t>>& drop_revision) {
+rocksdb::ColumnFamilyOptions FamilyOptions(
+    Family family, const StoreOptions& options, const rocksdb::BlockBasedTableOptions& table,
+    const std::shared_ptr<std::atomic<int64_t>>& drop_revision) {
   rocksdb::ColumnFamilyOptions result;
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   result.write_buffer_size = options.write_buffer_bytes / 2;
@@ -61,7 +62,8 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view what) {
   if (status.ok()) return absl::OkStatus();
   const std::string text = base::StrCat(what, ": ", status.ToString());
   if (status.IsCorruption()) return absl::DataLossError(text);
-  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit) return absl::ResourceExhaustedError(text);
+  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit)
+    return absl::ResourceExhaustedError(text);
   if (status.IsIOError() && text.find("LOCK") != std::string::npos) {
     return absl::UnavailableError(base::StrCat(text, ": another process holds it"));
   }
@@ -137,7 +139,8 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
   KEEL_RETURN_IF_ERROR(ToStatus(opened, base::StrCat("open store ", path)));
 
   rocksdb::PinnableSlice value;
-  KEEL_ASSIGN_OR_RETURN(const bool found, database->Get(Family::kMeta, nullptr, kFormatKey, &value));
+  KEEL_ASSIGN_OR_RETURN(const bool found,
+                        database->Get(Family::kMeta, nullptr, kFormatKey, &value));
   if (found) {
     std::string_view bytes = ToView(value);
     uint64_t format = 0;
@@ -146,8 +149,8 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
     }
     if (format > kFormat) {
       return absl::FailedPreconditionError(base::StrCat("store ", path, " has format ", format,
-                                                        "; this program knows formats up to ", kFormat,
-                                                        ": use a newer one"));
+                                                        "; this program knows formats up to ",
+                                                        kFormat, ": use a newer one"));
     }
   } else {
     std::string bytes;
@@ -188,7 +191,8 @@ absl::StatusOr<bool> Database::Get(Family family, const rocksdb::Snapshot* snaps
   return ToStatus(status, base::StrCat("read store ", path_));
 }
 
-absl::StatusOr<bool> Database::GetDurableMeta(std::string_view key, rocksdb::PinnableSlice* value) const {
+absl::StatusOr<bool> Database::GetDurableMeta(std::string_view key,
+                                              rocksdb::PinnableSlice* value) const {
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kPersistedTier;
   const rocksdb::Status status = db_->Get(options, family(Family::kMeta), ToSlice(key), value);
@@ -197,7 +201,8 @@ absl::StatusOr<bool> Database::GetDurableMeta(std::string_view key, rocksdb::Pin
   return ToStatus(status, base::StrCat("read store ", path_));
 }
 
-std::unique_ptr<rocksdb::Iterator> Database::NewIterator(Family family, const rocksdb::Snapshot* snapshot,
+std::unique_ptr<rocksdb::Iterator> Database::NewIterator(Family family,
+                                                         const rocksdb::Snapshot* snapshot,
                                                          const rocksdb::Slice* upper) const {
   rocksdb::ReadOptions options;
   options.snapshot = snapshot;

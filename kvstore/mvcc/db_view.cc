@@ -15,8 +15,9 @@ namespace keel::kvstore {
 namespace {
 
 KeyValue ToKeyValue(const RecordView& record) {
-  return {std::string(record.key),  std::string(record.value), record.create_revision,
-          record.mod_revision, record.version,            record.lease};
+  return {std::string(record.key), std::string(record.value),
+          record.create_revision,  record.mod_revision,
+          record.version,          record.lease};
 }
 
 uint64_t HashRecord(const RecordView& record, int64_t superseded_by) {
@@ -52,7 +53,8 @@ absl::StatusOr<RangeResult> DbView::Range(const RangeOptions& options, RecordVis
   if (options.revision > revision_) return ErrFutureRevision();
   if (options.revision <= 0 || options.revision == revision_) {
     return ExecuteRange(
-        options, [&](auto&& record) { return ScanLatest(*database_, snapshot_, range, record); }, visit);
+        options, [&](auto&& record) { return ScanLatest(*database_, snapshot_, range, record); },
+        visit);
   }
   if (options.revision < compact_revision_) return ErrCompacted();
   auto result = ExecuteRange(
@@ -71,7 +73,8 @@ absl::StatusOr<std::vector<std::string>> DbView::LeaseKeys(int64_t lease) const 
        iterator->Next()) {
     keys.emplace_back(ToView(iterator->key()).substr(prefix.size()));
   }
-  KEEL_RETURN_IF_ERROR(ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
   return keys;
 }
 
@@ -89,7 +92,8 @@ absl::StatusOr<uint64_t> DbView::HashVersions(int64_t revision) const {
     }
     if (record.mod_revision <= revision) sum += HashRecord(record, 0);
   }
-  KEEL_RETURN_IF_ERROR(ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
 
   std::string buffer;
   iterator = database_->NewIterator(Family::kHistory, snapshot_, nullptr);
@@ -103,7 +107,8 @@ absl::StatusOr<uint64_t> DbView::HashVersions(int64_t revision) const {
     // As it was at `revision`: what superseded it later was not there yet.
     sum += HashRecord(record, superseded_by <= revision ? superseded_by : 0);
   }
-  KEEL_RETURN_IF_ERROR(ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
   return sum;
 }
 
@@ -125,13 +130,15 @@ absl::StatusOr<uint32_t> DbView::Hash() const {
       const uint64_t key = StableHash(ToView(iterator->key()), static_cast<uint64_t>(family));
       sum += StableHash(ToView(iterator->value()), key);
     }
-    KEEL_RETURN_IF_ERROR(ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+    KEEL_RETURN_IF_ERROR(
+        ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
   }
   KEEL_RETURN_IF_ERROR(CheckStillKept(compact_revision_));
   return Fold(StableHash(sum, static_cast<uint64_t>(revision_)));
 }
 
-absl::StatusOr<Event> DbView::LoadEvent(int64_t revision, const EventView& view, bool prev_kv) const {
+absl::StatusOr<Event> DbView::LoadEvent(int64_t revision, const EventView& view,
+                                        bool prev_kv) const {
   Event event;
   rocksdb::PinnableSlice value;
   RecordView record;
@@ -144,22 +151,23 @@ absl::StatusOr<Event> DbView::LoadEvent(int64_t revision, const EventView& view,
                           GetVersion(*database_, snapshot_, view.key, revision, &value, &record));
     if (!found) {
       KEEL_RETURN_IF_ERROR(CheckStillKept(revision));
-      return absl::DataLossError(base::StrCat("store ", database_->path(), ": an event of revision ",
-                                              revision, " has no record"));
+      return absl::DataLossError(base::StrCat(
+          "store ", database_->path(), ": an event of revision ", revision, " has no record"));
     }
     event.kv = ToKeyValue(record);
   }
   // The version before an event of the compact revision itself is compacted.
   if (prev_kv && view.prev_mod > 0 && revision > compact_revision_) {
     value.Reset();
-    KEEL_ASSIGN_OR_RETURN(const bool found,
-                          GetVersion(*database_, snapshot_, view.key, view.prev_mod, &value, &record));
+    KEEL_ASSIGN_OR_RETURN(const bool found, GetVersion(*database_, snapshot_, view.key,
+                                                       view.prev_mod, &value, &record));
     if (found) event.prev = std::make_shared<const KeyValue>(ToKeyValue(record));
   }
   return event;
 }
 
-absl::StatusOr<ChangeFeed::History> DbView::ReadHistory(const ChangeFeed::HistoryOptions& options) const {
+absl::StatusOr<ChangeFeed::History> DbView::ReadHistory(
+    const ChangeFeed::HistoryOptions& options) const {
   if (options.from_revision < compact_revision_) return ErrCompacted();
   const KeyRange range = KeyRange::Of(options.key, options.range_end);
   ChangeFeed::History history;
@@ -170,7 +178,8 @@ absl::StatusOr<ChangeFeed::History> DbView::ReadHistory(const ChangeFeed::Histor
   const auto iterator = database_->NewIterator(Family::kEvents, snapshot_, nullptr);
   for (iterator->Seek(rocksdb::Slice(from, kEventKeySize)); iterator->Valid(); iterator->Next()) {
     EventView event;
-    if (iterator->key().size() != kEventKeySize || !DecodeEvent(ToView(iterator->value()), &event)) {
+    if (iterator->key().size() != kEventKeySize ||
+        !DecodeEvent(ToView(iterator->value()), &event)) {
       return DamagedRecord(*database_, Family::kEvents);
     }
     const auto revision = static_cast<int64_t>(LoadBig64(iterator->key().data()));
@@ -190,7 +199,8 @@ absl::StatusOr<ChangeFeed::History> DbView::ReadHistory(const ChangeFeed::Histor
     }
     history.revisions.back().events.push_back(std::move(loaded));
   }
-  KEEL_RETURN_IF_ERROR(ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
   KEEL_RETURN_IF_ERROR(CheckStillKept(options.from_revision));
   history.next_revision = revision_ + 1;
   return history;

@@ -23,7 +23,8 @@ class DbView : public ReadView {
   int64_t compact_revision() const override { return compact_revision_; }
   uint64_t applied_index() const override { return applied_index_; }
 
-  absl::StatusOr<RangeResult> Range(const RangeOptions& options, RecordVisitor visit) const override;
+  absl::StatusOr<RangeResult> Range(const RangeOptions& options,
+                                    RecordVisitor visit) const override;
   absl::StatusOr<std::vector<std::string>> LeaseKeys(int64_t lease) const override;
   absl::StatusOr<HashResult> HashKv(int64_t revision) const override;
   absl::StatusOr<uint32_t> Hash() const override;
@@ -35,7 +36,8 @@ class DbView : public ReadView {
   // The compaction filter runs regardless of snapshots: a read of the past is
   // good only if nothing it could have needed was given free until it ended.
   absl::Status CheckStillKept(int64_t revision) const;
-  absl::StatusOr<Event> LoadEvent(int64_t revision, const struct EventView& event, bool prev_kv) const;
+  absl::StatusOr<Event> LoadEvent(int64_t revision, const struct EventView& event,
+                                  bool prev_kv) const;
   absl::StatusOr<uint64_t> HashVersions(int64_t revision) const;
 
   const std::shared_ptr<Database> database_;

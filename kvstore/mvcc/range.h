@@ -28,17 +28,24 @@ struct OwnedRecord {
 inline bool WithinBounds(const RangeOptions& options, const RecordView& record) {
   return (options.min_mod_revision == 0 || record.mod_revision >= options.min_mod_revision) &&
          (options.max_mod_revision == 0 || record.mod_revision <= options.max_mod_revision) &&
-         (options.min_create_revision == 0 || record.create_revision >= options.min_create_revision) &&
-         (options.max_create_revision == 0 || record.create_revision <= options.max_create_revision);
+         (options.min_create_revision == 0 ||
+          record.create_revision >= options.min_create_revision) &&
+         (options.max_create_revision == 0 ||
+          record.create_revision <= options.max_create_revision);
 }
 
 inline bool Before(RangeOptions::Target target, const OwnedRecord& a, const OwnedRecord& b) {
   switch (target) {
-    case RangeOptions::Target::kKey: return a.key < b.key;
-    case RangeOptions::Target::kVersion: return a.version < b.version;
-    case RangeOptions::Target::kCreate: return a.create_revision < b.create_revision;
-    case RangeOptions::Target::kMod: return a.mod_revision < b.mod_revision;
-    case RangeOptions::Target::kValue: return a.value < b.value;
+    case RangeOptions::Target::kKey:
+      return a.key < b.key;
+    case RangeOptions::Target::kVersion:
+      return a.version < b.version;
+    case RangeOptions::Target::kCreate:
+      return a.create_revision < b.create_revision;
+    case RangeOptions::Target::kMod:
+      return a.mod_revision < b.mod_revision;
+    case RangeOptions::Target::kValue:
+      return a.value < b.value;
   }
   return false;
 }
@@ -46,7 +53,8 @@ inline bool Before(RangeOptions::Target target, const OwnedRecord& a, const Owne
 }  // namespace internal
 
 template <typename Scan>
-absl::StatusOr<RangeResult> ExecuteRange(const RangeOptions& options, Scan&& scan, RecordVisitor visit) {
+absl::StatusOr<RangeResult> ExecuteRange(const RangeOptions& options, Scan&& scan,
+                                         RecordVisitor visit) {
   using Order = RangeOptions::Order;
   using Target = RangeOptions::Target;
   RangeResult result;
@@ -92,7 +100,8 @@ absl::StatusOr<RangeResult> ExecuteRange(const RangeOptions& options, Scan&& sca
     ++result.count;
     if ((first_only && passed > limit) || !internal::WithinBounds(options, record)) return;
     ++passed;
-    records.push_back({std::string(record.key), std::string(need_value ? record.value : std::string_view()),
+    records.push_back({std::string(record.key),
+                       std::string(need_value ? record.value : std::string_view()),
                        record.create_revision, record.mod_revision, record.version, record.lease});
     if (static_cast<int64_t>(records.size()) > 2 * keep + 1024) {
       std::nth_element(records.begin(), records.begin() + keep, records.end(), less);

@@ -15,7 +15,8 @@ absl::Status DamagedRecord(const Database& database, Family family) {
 }
 
 absl::StatusOr<bool> GetLatest(const Database& database, const rocksdb::Snapshot* snapshot,
-                               std::string_view key, rocksdb::PinnableSlice* value, RecordView* record) {
+                               std::string_view key, rocksdb::PinnableSlice* value,
+                               RecordView* record) {
   KEEL_ASSIGN_OR_RETURN(const bool found, database.Get(Family::kLatest, snapshot, key, value));
   if (!found) return false;
   record->key = key;

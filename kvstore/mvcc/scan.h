@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "base/strings.h"
 #include "base/status.h"
+#include "base/strings.h"
 #include "kvstore/mvcc/coding.h"
 #include "kvstore/mvcc/database.h"
 #include "kvstore/mvcc/record.h"
@@ -40,7 +40,8 @@ absl::Status DamagedRecord(const Database& database, Family family);
 
 // The newest record of `key` into *record, which then points into *value.
 absl::StatusOr<bool> GetLatest(const Database& database, const rocksdb::Snapshot* snapshot,
-                               std::string_view key, rocksdb::PinnableSlice* value, RecordView* record);
+                               std::string_view key, rocksdb::PinnableSlice* value,
+                               RecordView* record);
 
 // The version of `key` written at revision `mod`, superseded or not.
 absl::StatusOr<bool> GetVersion(const Database& database, const rocksdb::Snapshot* snapshot,
@@ -84,7 +85,8 @@ absl::Status ScanLatest(const Database& database, const rocksdb::Snapshot* snaps
   RecordView record;
   if (range.single) {
     rocksdb::PinnableSlice value;
-    KEEL_ASSIGN_OR_RETURN(const bool found, GetLatest(database, snapshot, range.begin, &value, &record));
+    KEEL_ASSIGN_OR_RETURN(const bool found,
+                          GetLatest(database, snapshot, range.begin, &value, &record));
     if (found) visit(static_cast<const RecordView&>(record));
     return absl::OkStatus();
   }
@@ -103,8 +105,8 @@ absl::Status ScanLatest(const Database& database, const rocksdb::Snapshot* snaps
 
 // As ScanLatest, of the versions visible at `revision`.
 template <typename Visit>
-absl::Status ScanAt(const Database& database, const rocksdb::Snapshot* snapshot, const KeyRange& range,
-                    int64_t revision, Visit&& visit) {
+absl::Status ScanAt(const Database& database, const rocksdb::Snapshot* snapshot,
+                    const KeyRange& range, int64_t revision, Visit&& visit) {
   if (range.empty()) return absl::OkStatus();
   HistoryCursor history(database, snapshot, range, revision);
   KEEL_RETURN_IF_ERROR(ScanLatest(database, snapshot, range, [&](const RecordView& newest) {

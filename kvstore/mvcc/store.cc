@@ -27,7 +27,8 @@ std::string DatabaseName(uint64_t number) {
 }
 
 absl::Status SetCurrent(const std::string& dir, uint64_t number) {
-  return base::WriteFileAtomic(base::PosixFileSystem(), dir + "/CURRENT", DatabaseName(number) + "\n");
+  return base::WriteFileAtomic(base::PosixFileSystem(), dir + "/CURRENT",
+                               DatabaseName(number) + "\n");
 }
 
 // Moves the files of `from` into the new folder `to`; across file systems by copying.
@@ -40,8 +41,8 @@ absl::Status MoveFolder(const std::string& from, const std::string& to) {
   if (error) return base::ErrnoStatus(error.value(), base::StrCat("copy ", from, " to ", to));
   KEEL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::PosixFileSystem().List(to));
   for (const std::string& name : names) {
-    KEEL_ASSIGN_OR_RETURN(auto file,
-                          base::PosixFileSystem().Open(to + "/" + name, base::FileSystem::Mode::kReadWrite));
+    KEEL_ASSIGN_OR_RETURN(auto file, base::PosixFileSystem().Open(
+                                         to + "/" + name, base::FileSystem::Mode::kReadWrite));
     KEEL_RETURN_IF_ERROR(file->Sync());
   }
   std::filesystem::remove_all(from, error);
@@ -61,7 +62,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) 
   if (fs.Exists(dir + "/CURRENT")) {
     KEEL_ASSIGN_OR_RETURN(std::string name, base::ReadFile(fs, dir + "/CURRENT"));
     while (!name.empty() && name.back() == '\n') name.pop_back();
-    store->number_ = std::strtoull(name.c_str() + std::min(name.size(), kPrefix.size()), nullptr, 10);
+    store->number_ =
+        std::strtoull(name.c_str() + std::min(name.size(), kPrefix.size()), nullptr, 10);
     if (store->number_ == 0 || name != DatabaseName(store->number_)) {
       return absl::DataLossError(
           base::StrCat("store ", dir, "/CURRENT is damaged: it names \"", name, "\""));
@@ -78,7 +80,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) 
   KEEL_ASSIGN_OR_RETURN(const std::vector<std::string> entries, fs.List(dir));
   for (const std::string& entry : entries) {
     // With no CURRENT nothing was ever promised: a first start that crashed begins anew.
-    if (std::string_view(entry).substr(0, kPrefix.size()) != kPrefix || (!create && entry == name)) continue;
+    if (std::string_view(entry).substr(0, kPrefix.size()) != kPrefix || (!create && entry == name))
+      continue;
     KEEL_RETURN_IF_ERROR(fs.RemoveAll(dir + "/" + entry));
   }
   KEEL_ASSIGN_OR_RETURN(std::shared_ptr<Database> database,
@@ -125,8 +128,8 @@ absl::Status Store::Commit(uint64_t index, uint64_t term) {
 }
 
 void Store::Publish() {
-  auto view = std::make_shared<const DbView>(database(), applied_.revision, applied_.compact_revision,
-                                             applied_.index);
+  auto view = std::make_shared<const DbView>(database(), applied_.revision,
+                                             applied_.compact_revision, applied_.index);
   absl::MutexLock lock(&mutex_);
   view_.swap(view);  // the old one goes outside of the lock
 }
@@ -143,12 +146,13 @@ absl::StatusOr<bool> Store::GetMeta(std::string_view key, std::string* value) co
   return found;
 }
 
-absl::Status Store::ScanMeta(std::string_view prefix,
-                             absl::FunctionRef<void(std::string_view, std::string_view)> visit) const {
+absl::Status Store::ScanMeta(
+    std::string_view prefix,
+    absl::FunctionRef<void(std::string_view, std::string_view)> visit) const {
   const std::shared_ptr<Database> database = this->database();
   const auto iterator = database->NewIterator(Family::kMeta, nullptr, nullptr);
-  for (iterator->Seek(ToSlice(prefix)); iterator->Valid() && iterator->key().starts_with(ToSlice(prefix));
-       iterator->Next()) {
+  for (iterator->Seek(ToSlice(prefix));
+       iterator->Valid() && iterator->key().starts_with(ToSlice(prefix)); iterator->Next()) {
     visit(ToView(iterator->key()).substr(prefix.size()), ToView(iterator->value()));
   }
   return ToStatus(iterator->status(), base::StrCat("read store ", database->path()));
@@ -160,7 +164,8 @@ absl::Status Store::ScanLeases(absl::FunctionRef<void(int64_t, int64_t, int64_t)
   for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
     std::string_view value = ToView(iterator->value());
     int64_t granted = 0, remaining = 0;
-    if (iterator->key().size() != 8 || !ReadVarint(&value, &granted) || !ReadVarint(&value, &remaining)) {
+    if (iterator->key().size() != 8 || !ReadVarint(&value, &granted) ||
+        !ReadVarint(&value, &remaining)) {
       return DamagedRecord(*database, Family::kLease);
     }
     visit(static_cast<int64_t>(LoadBig64(iterator->key().data())), granted, remaining);
@@ -201,7 +206,8 @@ absl::Status Store::WriteCheckpoint(const std::string& dir) {
   rocksdb::Checkpoint* raw = nullptr;
   KEEL_RETURN_IF_ERROR(ToStatus(rocksdb::Checkpoint::Create(database->db(), &raw), "checkpoint"));
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
-  return ToStatus(checkpoint->CreateCheckpoint(dir), base::StrCat("checkpoint of ", database->path()));
+  return ToStatus(checkpoint->CreateCheckpoint(dir),
+                  base::StrCat("checkpoint of ", database->path()));
 }
 
 absl::Status Store::Restore(const std::string& dir, uint64_t index) {
@@ -216,8 +222,8 @@ absl::Status Store::Restore(const std::string& dir, uint64_t index) {
   KEEL_ASSIGN_OR_RETURN(const AppliedMeta meta, ReadAppliedMeta(*database, /*durable=*/false));
   if (meta.index != index) {
     database->RemoveOnClose();
-    return absl::FailedPreconditionError(base::StrCat("snapshot ", dir, " holds the log up to ",
-                                                      meta.index, ", not ", index));
+    return absl::FailedPreconditionError(
+        base::StrCat("snapshot ", dir, " holds the log up to ", meta.index, ", not ", index));
   }
   KEEL_RETURN_IF_ERROR(base::PosixFileSystem().SyncDir(options_.dir));
   KEEL_RETURN_IF_ERROR(SetCurrent(options_.dir, number));

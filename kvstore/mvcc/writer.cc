@@ -21,9 +21,9 @@ RecordView ViewOf(const KeyValue& kv) {
 }
 
 std::shared_ptr<const KeyValue> Own(const RecordView& record) {
-  return std::make_shared<const KeyValue>(KeyValue{std::string(record.key), std::string(record.value),
-                                                   record.create_revision, record.mod_revision,
-                                                   record.version, record.lease});
+  return std::make_shared<const KeyValue>(
+      KeyValue{std::string(record.key), std::string(record.value), record.create_revision,
+               record.mod_revision, record.version, record.lease});
 }
 
 }  // namespace
@@ -38,7 +38,8 @@ absl::StatusOr<AppliedMeta> ReadAppliedMeta(const Database& database, bool durab
   std::string_view bytes = ToView(value);
   int64_t compact_plus_one = 0;
   if (!ReadVarint(&bytes, &meta.index) || !ReadVarint(&bytes, &meta.term) ||
-      !ReadVarint(&bytes, &meta.revision) || !ReadVarint(&bytes, &compact_plus_one) || !bytes.empty()) {
+      !ReadVarint(&bytes, &meta.revision) || !ReadVarint(&bytes, &compact_plus_one) ||
+      !bytes.empty()) {
     return DamagedRecord(database, Family::kMeta);
   }
   meta.compact_revision = compact_plus_one - 1;
@@ -82,7 +83,8 @@ Event& Writer::AddEvent(Event::Type type, const std::shared_ptr<const KeyValue>&
   scratch_value_.push_back(type == Event::Type::kDelete ? 1 : 0);
   AppendVarint(static_cast<uint64_t>(prev == nullptr ? 0 : prev->mod_revision), &scratch_value_);
   scratch_value_.append(key);
-  batch_.Put(database_->family(Family::kEvents), rocksdb::Slice(event_key, kEventKeySize), scratch_value_);
+  batch_.Put(database_->family(Family::kEvents), rocksdb::Slice(event_key, kEventKeySize),
+             scratch_value_);
 
   if (sub_++ == 0) feed_->push_back({revision, {}});
   std::vector<Event>& events = feed_->back().events;
@@ -106,7 +108,8 @@ void Writer::Supersede(const KeyValue& prev) {
              rocksdb::SliceParts(value.data(), 2));
 }
 
-absl::StatusOr<Writer::PutResult> Writer::Put(std::string_view key, std::string_view value, int64_t lease) {
+absl::StatusOr<Writer::PutResult> Writer::Put(std::string_view key, std::string_view value,
+                                              int64_t lease) {
   KEEL_CHECK(in_transaction_ && !key.empty());
   KEEL_ASSIGN_OR_RETURN(std::shared_ptr<const KeyValue> prev, Get(key));
   const int64_t revision = revision_ + 1;
@@ -129,7 +132,8 @@ absl::StatusOr<Writer::PutResult> Writer::Put(std::string_view key, std::string_
 
   const int64_t old_lease = prev == nullptr ? 0 : prev->lease;
   if (old_lease != lease) {
-    if (old_lease != 0) batch_.Delete(database_->family(Family::kLeaseKeys), LeaseKey(old_lease, key));
+    if (old_lease != 0)
+      batch_.Delete(database_->family(Family::kLeaseKeys), LeaseKey(old_lease, key));
     if (lease != 0) batch_.Put(database_->family(Family::kLeaseKeys), LeaseKey(lease, key), {});
   }
   overlay_[event.kv.key] = std::make_shared<const KeyValue>(event.kv);
@@ -191,11 +195,13 @@ absl::StatusOr<RangeResult> Writer::Range(const RangeOptions& options, RecordVis
   const KeyRange range = KeyRange::Of(options.key, options.range_end);
   if (options.revision > read_revision()) return ErrFutureRevision();
   if (options.revision <= 0 || options.revision == read_revision()) {
-    return ExecuteRange(options, [&](auto&& record) { return ScanNewest(range, record); }, visit);
+    return ExecuteRange(
+        options, [&](auto&& record) { return ScanNewest(range, record); }, visit);
   }
   if (options.revision < compact_revision_) return ErrCompacted();
   return ExecuteRange(
-      options, [&](auto&& record) { return ScanAt(*database_, nullptr, range, options.revision, record); },
+      options,
+      [&](auto&& record) { return ScanAt(*database_, nullptr, range, options.revision, record); },
       visit);
 }
 
@@ -236,7 +242,8 @@ absl::StatusOr<std::vector<std::string>> Writer::LeaseKeys(int64_t id) const {
        iterator->Next()) {
     keys.emplace_back(ToView(iterator->key()).substr(prefix.size()));
   }
-  KEEL_RETURN_IF_ERROR(ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
   return keys;
 }
 

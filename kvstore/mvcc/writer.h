@@ -86,7 +86,8 @@ class Writer {
  private:
   template <typename Visit>
   absl::Status ScanNewest(const KeyRange& range, Visit&& visit) const;
-  Event& AddEvent(Event::Type type, const std::shared_ptr<const KeyValue>& prev, std::string_view key);
+  Event& AddEvent(Event::Type type, const std::shared_ptr<const KeyValue>& prev,
+                  std::string_view key);
   void Supersede(const KeyValue& prev);
 
   const std::shared_ptr<Database> database_;
