@@ -12,6 +12,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 
@@ -34,8 +35,9 @@ class MemberTable {
   // Whether it was a member once and has been removed: ids are never used again.
   bool WasRemoved(uint64_t id) const;
 
-  // Errors with etcd's texts: the member exists, or another has one of its peer URLs.
-  absl::Status CheckAdd(const Member& member) const;
+  // Errors with etcd's texts: the member exists or was removed, another has
+  // one of its peer URLs, or there are learners enough.
+  absl::Status CheckAdd(const Member& member, size_t max_learners) const;
   absl::Status CheckRemove(uint64_t id) const;
   absl::Status CheckPromote(uint64_t id) const;
   // Peer URLs of a member that exists.
@@ -48,7 +50,7 @@ class MemberTable {
  private:
   mutable absl::Mutex mutex_;
   absl::btree_map<uint64_t, Member> members_ ABSL_GUARDED_BY(mutex_);
-  absl::btree_map<uint64_t, bool> removed_ ABSL_GUARDED_BY(mutex_);
+  absl::btree_set<uint64_t> removed_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace keel::kvstore

@@ -90,6 +90,8 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
     uint64_t member_id = 0;
     // Written when the store is new; what it holds wins afterwards.
     std::vector<Member> initial_members;
+    // Learners there may be at once. REQUIRES: the same on every member.
+    size_t max_learners = 1;
   };
 
   // Does no I/O: Open does. Its errors: DataLoss naming what is damaged,
@@ -114,7 +116,8 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
 
   // Calls back, on a thread of the store's own, when what was compacted up to
   // `revision` is gone from this member's disk. At once if it is already.
-  virtual void WhenPhysicallyCompacted(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) = 0;
+  virtual void WhenPhysicallyCompacted(int64_t revision,
+                                       absl::AnyInvocable<void(absl::Status)> done) = 0;
 };
 
 }  // namespace keel::kvstore

@@ -25,8 +25,10 @@ constexpr std::string_view kProxy = "v2 proxy";
 constexpr std::string_view kFeature = "Features and experiments";
 constexpr std::string_view kUnsafe = "Unsafe";
 
-constexpr std::string_view kNoTls = "TLS is not offered yet; without it the connection would be open to read";
-constexpr std::string_view kNoDiscovery = "discovery is not offered; list the members in --initial-cluster";
+constexpr std::string_view kNoTls =
+    "TLS is not offered yet; without it the connection would be open to read";
+constexpr std::string_view kNoDiscovery =
+    "discovery is not offered; list the members in --initial-cluster";
 constexpr std::string_view kNoTracing = "traces are not exported";
 constexpr std::string_view kNoBolt = "tunes bbolt; the store here is RocksDB";
 constexpr std::string_view kNoProxy = "kvd is no proxy";
@@ -34,6 +36,8 @@ constexpr std::string_view kNoV2 = "the v2 API is not served";
 constexpr std::string_view kNoCheck = "members are not compared on a timer; use HashKV";
 constexpr std::string_view kNoAuth = "authentication is not offered yet";
 
+// One flag a line, however long.
+// clang-format off
 constexpr auto kFlags = std::to_array<FlagSpec>({
     {kMember, "name", kText, kUsed, "default", "Name of this member, unique in the cluster."},
     {kMember, "data-dir", kText, kUsed, "${name}.etcd", "Folder for everything this member keeps."},
@@ -185,6 +189,7 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kUnsafe, "force-new-cluster", kBool, kRefused, "false", "not offered; restore a snapshot into a new cluster"},
     {kUnsafe, "unsafe-no-fsync", kBool, kRefused, "false", "every acknowledged write is on disk; there is no way to switch that off"},
 });
+// clang-format on
 
 }  // namespace
 

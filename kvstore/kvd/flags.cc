@@ -31,7 +31,8 @@ const FlagSpec* FindFlag(std::string_view name) {
 }
 
 std::string EnvironmentName(std::string_view flag) {
-  return StrCat("ETCD_", absl::AsciiStrToUpper(absl::StrReplaceAll(base::ToAbsl(flag), {{"-", "_"}})));
+  return StrCat("ETCD_",
+                absl::AsciiStrToUpper(absl::StrReplaceAll(base::ToAbsl(flag), {{"-", "_"}})));
 }
 
 size_t EditDistance(std::string_view a, std::string_view b) {
@@ -123,7 +124,8 @@ class Values {
   absl::StatusOr<std::vector<Url>> Urls(std::string_view name) const {
     absl::StatusOr<std::vector<Url>> urls = ParseUrls(Text(name));
     if (!urls.ok()) {
-      return absl::InvalidArgumentError(StrCat("--", name, ": ", base::ToStd(urls.status().message())));
+      return absl::InvalidArgumentError(
+          StrCat("--", name, ": ", base::ToStd(urls.status().message())));
     }
     return urls;
   }
@@ -133,12 +135,14 @@ class Values {
 };
 
 // Go's flag package: one or two dashes; "--" and the first word without a dash end the flags.
-absl::Status ReadArguments(const std::vector<std::string>& args, Values& values, ParsedFlags& parsed) {
+absl::Status ReadArguments(const std::vector<std::string>& args, Values& values,
+                           ParsedFlags& parsed) {
   for (size_t i = 0; i < args.size(); ++i) {
     const std::string& arg = args[i];
     if (arg == "--" && i + 1 == args.size()) return absl::OkStatus();
     if (arg.size() < 2 || arg[0] != '-' || arg == "--") {
-      return absl::InvalidArgumentError(StrCat("'", arg == "--" ? args[i + 1] : arg, "' is not a valid flag"));
+      return absl::InvalidArgumentError(
+          StrCat("'", arg == "--" ? args[i + 1] : arg, "' is not a valid flag"));
     }
     std::string name = arg.substr(arg[1] == '-' ? 2 : 1);
     std::optional<std::string> value;
@@ -203,8 +207,10 @@ absl::Status CheckEffects(const Values& values, std::vector<std::string>& warnin
     }
     if (flag.effect != FlagEffect::kRefused) continue;
     bool is_default = value == flag.default_value;
-    if (flag.kind == FlagKind::kBool) is_default = *ParseBool(value) == *ParseBool(flag.default_value);
-    if (!is_default) return absl::InvalidArgumentError(StrCat("flag --", name, " is refused: ", flag.help));
+    if (flag.kind == FlagKind::kBool)
+      is_default = *ParseBool(value) == *ParseBool(flag.default_value);
+    if (!is_default)
+      return absl::InvalidArgumentError(StrCat("flag --", name, " is refused: ", flag.help));
   }
   return absl::OkStatus();
 }
@@ -229,13 +235,15 @@ absl::Status ReadCompaction(const Values& values, ServerConfig& config) {
   }
   config.auto_compaction_mode = AutoCompactionMode::kPeriodic;
   if (plain) {  // etcd: a bare number is hours
-    if (number < 0) return absl::InvalidArgumentError("--auto-compaction-retention must not be negative");
+    if (number < 0)
+      return absl::InvalidArgumentError("--auto-compaction-retention must not be negative");
     config.auto_compaction_period = std::chrono::hours(number);
     return absl::OkStatus();
   }
   absl::StatusOr<base::Duration> period = ParseDuration(retention);
   if (!period.ok() || *period < base::Duration::zero()) {
-    return absl::InvalidArgumentError(StrCat("--auto-compaction-retention: \"", retention, "\" is no duration"));
+    return absl::InvalidArgumentError(
+        StrCat("--auto-compaction-retention: \"", retention, "\" is no duration"));
   }
   config.auto_compaction_period = *period;
   return absl::OkStatus();
@@ -254,17 +262,20 @@ absl::Status Fill(const Values& values, ServerConfig& config) {
   config.token_given = values.Given("initial-cluster-token");
 
   if (values.Given("listen-client-urls") && !values.Given("advertise-client-urls")) {
-    return absl::InvalidArgumentError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
+    return absl::InvalidArgumentError(
+        "--advertise-client-urls is required when --listen-client-urls is set explicitly");
   }
   KEEL_ASSIGN_OR_RETURN(config.listen_client_urls, values.Urls("listen-client-urls"));
   KEEL_ASSIGN_OR_RETURN(config.advertise_client_urls, values.Urls("advertise-client-urls"));
   KEEL_ASSIGN_OR_RETURN(config.listen_peer_urls, values.Urls("listen-peer-urls"));
-  KEEL_ASSIGN_OR_RETURN(config.initial_advertise_peer_urls, values.Urls("initial-advertise-peer-urls"));
+  KEEL_ASSIGN_OR_RETURN(config.initial_advertise_peer_urls,
+                        values.Urls("initial-advertise-peer-urls"));
   if (!values.Text("listen-metrics-urls").empty()) {
     KEEL_ASSIGN_OR_RETURN(config.listen_metrics_urls, values.Urls("listen-metrics-urls"));
   }
   if (values.Given("initial-cluster")) {
-    KEEL_ASSIGN_OR_RETURN(config.initial_cluster, ParseInitialCluster(values.Text("initial-cluster")));
+    KEEL_ASSIGN_OR_RETURN(config.initial_cluster,
+                          ParseInitialCluster(values.Text("initial-cluster")));
   } else {
     config.initial_cluster[config.name] = config.initial_advertise_peer_urls;
   }
@@ -280,25 +291,28 @@ absl::Status Fill(const Values& values, ServerConfig& config) {
   KEEL_ASSIGN_OR_RETURN(config.heartbeat_ms, values.Unsigned("heartbeat-interval"));
   KEEL_ASSIGN_OR_RETURN(config.election_ms, values.Unsigned("election-timeout"));
   KEEL_ASSIGN_OR_RETURN(config.snapshot_count, values.Unsigned("snapshot-count"));
-  KEEL_ASSIGN_OR_RETURN(
-      config.snapshot_catchup_entries,
-      values.Unsigned(Renamed(values, "snapshot-catchup-entries", "experimental-snapshot-catchup-entries")));
+  KEEL_ASSIGN_OR_RETURN(config.snapshot_catchup_entries,
+                        values.Unsigned(Renamed(values, "snapshot-catchup-entries",
+                                                "experimental-snapshot-catchup-entries")));
   config.quota_backend_bytes = values.Number("quota-backend-bytes");
   KEEL_ASSIGN_OR_RETURN(config.max_request_bytes, values.Unsigned("max-request-bytes"));
   KEEL_ASSIGN_OR_RETURN(config.max_txn_ops, values.Unsigned("max-txn-ops"));
   KEEL_ASSIGN_OR_RETURN(const uint64_t streams, values.Unsigned("max-concurrent-streams"));
   config.max_concurrent_streams = static_cast<uint32_t>(std::min<uint64_t>(streams, UINT32_MAX));
   KEEL_RETURN_IF_ERROR(ReadCompaction(values, config));
-  KEEL_ASSIGN_OR_RETURN(config.watch_progress_interval,
-                        ParseDuration(values.Text(Renamed(values, "watch-progress-notify-interval",
-                                                          "experimental-watch-progress-notify-interval"))));
-  KEEL_ASSIGN_OR_RETURN(config.max_learners,
-                        values.Unsigned(Renamed(values, "max-learners", "experimental-max-learners")));
-  KEEL_ASSIGN_OR_RETURN(config.disk_reserve_bytes, values.Unsigned("experimental-disk-reserve-bytes"));
+  KEEL_ASSIGN_OR_RETURN(
+      config.watch_progress_interval,
+      ParseDuration(values.Text(Renamed(values, "watch-progress-notify-interval",
+                                        "experimental-watch-progress-notify-interval"))));
+  KEEL_ASSIGN_OR_RETURN(config.max_learners, values.Unsigned(Renamed(values, "max-learners",
+                                                                     "experimental-max-learners")));
+  KEEL_ASSIGN_OR_RETURN(config.disk_reserve_bytes,
+                        values.Unsigned("experimental-disk-reserve-bytes"));
   KEEL_ASSIGN_OR_RETURN(const uint64_t threads, values.Unsigned("experimental-io-threads"));
   config.io_threads = static_cast<uint32_t>(std::min<uint64_t>(threads, UINT32_MAX));
 
-  config.log_level = values.Bool("debug") && !values.Given("log-level") ? "debug" : values.Text("log-level");
+  config.log_level =
+      values.Bool("debug") && !values.Given("log-level") ? "debug" : values.Text("log-level");
   config.log_outputs = absl::StrSplit(values.Text("log-outputs"), ',', absl::SkipWhitespace());
   return config.Validate();
 }
@@ -382,8 +396,9 @@ Every flag can be given as an environment variable: --max-txn-ops is ETCD_MAX_TX
     out += StrCat("  --", flag.name, " '", flag.default_value, "'\n      ", flag.help, "\n");
   }
   for (const FlagEffect effect : {FlagEffect::kNone, FlagEffect::kRefused}) {
-    out += effect == FlagEffect::kNone ? "\nFlags of etcd that are accepted and have no effect:\n"
-                                       : "\nFlags of etcd that are refused unless they have their default value:\n";
+    out += effect == FlagEffect::kNone
+               ? "\nFlags of etcd that are accepted and have no effect:\n"
+               : "\nFlags of etcd that are refused unless they have their default value:\n";
     std::string line = " ";
     for (const FlagSpec& flag : AllFlags()) {
       if (flag.effect != effect) continue;

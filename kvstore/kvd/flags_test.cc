@@ -23,7 +23,9 @@ std::string Refusal(const std::vector<std::string>& args, const Environment& env
   return std::string(base::ToStd(parsed.status().message()));
 }
 
-bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool Has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 TEST(FlagsTest, DefaultsAreEtcds) {
   const ServerConfig config = Parse({});
@@ -66,13 +68,15 @@ TEST(FlagsTest, WarnsOfUnknownVariablesAndOfFlagsWithoutEffect) {
 }
 
 TEST(FlagsTest, UnknownFlagSuggestsTheNearest) {
-  EXPECT_TRUE(Has(Refusal({"--listen-client-url=http://x:1"}), "did you mean --listen-client-urls?"));
+  EXPECT_TRUE(
+      Has(Refusal({"--listen-client-url=http://x:1"}), "did you mean --listen-client-urls?"));
   EXPECT_TRUE(Has(Refusal({"--no-such-thing-at-all"}), "unknown flag --no-such-thing-at-all"));
 }
 
 TEST(FlagsTest, RefusesWhatWouldBeUnsafeToIgnore) {
-  for (const char* arg : {"--cert-file=/x", "--client-cert-auth", "--auth-token=jwt,pub-key=x", "--discovery=http://x",
-                          "--force-new-cluster", "--proxy=on", "--unsafe-no-fsync=true", "--config-file=/x"}) {
+  for (const char* arg : {"--cert-file=/x", "--client-cert-auth", "--auth-token=jwt,pub-key=x",
+                          "--discovery=http://x", "--force-new-cluster", "--proxy=on",
+                          "--unsafe-no-fsync=true", "--config-file=/x"}) {
     EXPECT_TRUE(Has(Refusal({arg}), "is refused")) << arg;
   }
   Parse({"--auth-token=simple", "--force-new-cluster=false", "--proxy=off", "--cert-file="});
@@ -86,7 +90,8 @@ TEST(FlagsTest, ValidatesAsEtcdDoes) {
   EXPECT_TRUE(Has(Refusal({"--heartbeat-interval=0"}), "must be >0"));
   EXPECT_TRUE(Has(Refusal({"--heartbeat-interval=x"}), "not a whole number"));
   EXPECT_TRUE(Has(Refusal({"--snapshot-count=-1"}), "must not be negative"));
-  EXPECT_TRUE(Has(Refusal({"--listen-client-urls=http://127.0.0.1:1"}), "--advertise-client-urls is required"));
+  EXPECT_TRUE(Has(Refusal({"--listen-client-urls=http://127.0.0.1:1"}),
+                  "--advertise-client-urls is required"));
   EXPECT_TRUE(Has(Refusal({"--listen-peer-urls=http://example.com:1"}), "expected IP"));
   EXPECT_TRUE(Has(Refusal({"--initial-cluster-state=old"}), "use new or existing"));
   EXPECT_TRUE(Has(Refusal({"--grpc-keepalive-min-time=5"}), "not a duration"));
@@ -94,11 +99,14 @@ TEST(FlagsTest, ValidatesAsEtcdDoes) {
 
 TEST(FlagsTest, AutoCompactionReadsHoursDurationsAndRevisions) {
   EXPECT_EQ(Parse({"--auto-compaction-retention=2"}).auto_compaction_period, std::chrono::hours(2));
-  EXPECT_EQ(Parse({"--auto-compaction-retention=90m"}).auto_compaction_period, std::chrono::minutes(90));
-  const ServerConfig config = Parse({"--auto-compaction-mode=revision", "--auto-compaction-retention=1000"});
+  EXPECT_EQ(Parse({"--auto-compaction-retention=90m"}).auto_compaction_period,
+            std::chrono::minutes(90));
+  const ServerConfig config =
+      Parse({"--auto-compaction-mode=revision", "--auto-compaction-retention=1000"});
   EXPECT_EQ(config.auto_compaction_mode, AutoCompactionMode::kRevision);
   EXPECT_EQ(config.auto_compaction_revisions, 1000);
-  EXPECT_TRUE(Has(Refusal({"--auto-compaction-mode=revision", "--auto-compaction-retention=1h"}), "number of revisions"));
+  EXPECT_TRUE(Has(Refusal({"--auto-compaction-mode=revision", "--auto-compaction-retention=1h"}),
+                  "number of revisions"));
 }
 
 TEST(FlagsTest, DurationsAreGos) {
@@ -106,7 +114,8 @@ TEST(FlagsTest, DurationsAreGos) {
   EXPECT_EQ(*ParseDuration("1.5s"), std::chrono::milliseconds(1500));
   EXPECT_EQ(*ParseDuration("-2ms"), std::chrono::milliseconds(-2));
   EXPECT_EQ(*ParseDuration("0"), base::Duration(0));
-  for (const char* bad : {"", "5", "s", "1x", "1h5", "--1s", "1e400h"}) EXPECT_FALSE(ParseDuration(bad).ok()) << bad;
+  for (const char* bad : {"", "5", "s", "1x", "1h5", "--1s", "1e400h"})
+    EXPECT_FALSE(ParseDuration(bad).ok()) << bad;
 }
 
 TEST(FlagsTest, TheTableHasEachFlagOnceAndHelpNamesThemAll) {

@@ -18,10 +18,18 @@ inline absl::Status ErrNoSpace() {
 }
 
 // ---- requests
-inline absl::Status ErrEmptyKey() { return absl::InvalidArgumentError("etcdserver: key is not provided"); }
-inline absl::Status ErrKeyNotFound() { return absl::InvalidArgumentError("etcdserver: key not found"); }
-inline absl::Status ErrValueProvided() { return absl::InvalidArgumentError("etcdserver: value is provided"); }
-inline absl::Status ErrLeaseProvided() { return absl::InvalidArgumentError("etcdserver: lease is provided"); }
+inline absl::Status ErrEmptyKey() {
+  return absl::InvalidArgumentError("etcdserver: key is not provided");
+}
+inline absl::Status ErrKeyNotFound() {
+  return absl::InvalidArgumentError("etcdserver: key not found");
+}
+inline absl::Status ErrValueProvided() {
+  return absl::InvalidArgumentError("etcdserver: value is provided");
+}
+inline absl::Status ErrLeaseProvided() {
+  return absl::InvalidArgumentError("etcdserver: lease is provided");
+}
 inline absl::Status ErrTooManyOps() {
   return absl::InvalidArgumentError("etcdserver: too many operations in txn request");
 }
@@ -51,7 +59,9 @@ inline absl::Status ErrMemberExists() {
 inline absl::Status ErrPeerUrlExists() {
   return absl::FailedPreconditionError("etcdserver: Peer URLs already exists");
 }
-inline absl::Status ErrMemberNotFound() { return absl::NotFoundError("etcdserver: member not found"); }
+inline absl::Status ErrMemberNotFound() {
+  return absl::NotFoundError("etcdserver: member not found");
+}
 inline absl::Status ErrMemberNotLearner() {
   return absl::FailedPreconditionError("etcdserver: can only promote a learner member");
 }

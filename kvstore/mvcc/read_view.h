@@ -71,7 +71,8 @@ class ReadView {
   // Hands the records over in the order asked for. Errors: OutOfRange
   // (etcd's texts) for a compacted or future revision, DataLoss for a damaged
   // disk; then some records may have been handed over already.
-  virtual absl::StatusOr<RangeResult> Range(const RangeOptions& options, RecordVisitor visit) const = 0;
+  virtual absl::StatusOr<RangeResult> Range(const RangeOptions& options,
+                                            RecordVisitor visit) const = 0;
 
   // Keys attached to a lease, in order.
   virtual absl::StatusOr<std::vector<std::string>> LeaseKeys(int64_t lease) const = 0;

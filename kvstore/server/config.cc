@@ -18,13 +18,14 @@ namespace {
 absl::Status CheckScheme(const std::vector<Url>& urls, std::string_view flag) {
   for (const Url& url : urls) {
     if (url.tls()) {
-      return absl::InvalidArgumentError(
-          StrCat("--", flag, ": ", url.ToString(),
-                 " asks for TLS, which this version does not offer; use http:// on a network you trust"));
+      return absl::InvalidArgumentError(StrCat(
+          "--", flag, ": ", url.ToString(),
+          " asks for TLS, which this version does not offer; use http:// on a network you trust"));
     }
     if (url.unix_socket()) {
       return absl::InvalidArgumentError(
-          StrCat("--", flag, ": ", url.ToString(), ": unix sockets are not offered; use http://host:port"));
+          StrCat("--", flag, ": ", url.ToString(),
+                 ": unix sockets are not offered; use http://host:port"));
     }
   }
   return absl::OkStatus();
@@ -66,24 +67,29 @@ absl::Status ServerConfig::Validate() const {
   KEEL_RETURN_IF_ERROR(CheckBind(listen_metrics_urls, "listen-metrics-urls"));
   if (name.empty()) return absl::InvalidArgumentError("--name must not be empty");
   if (data_dir.empty()) return absl::InvalidArgumentError("--data-dir must not be empty");
-  if (listen_client_urls.empty()) return absl::InvalidArgumentError("--listen-client-urls must not be empty");
-  if (listen_peer_urls.empty()) return absl::InvalidArgumentError("--listen-peer-urls must not be empty");
-  if (heartbeat_ms == 0) return absl::InvalidArgumentError("--heartbeat-interval must be >0 (set to 0ms)");
-  if (election_ms == 0) return absl::InvalidArgumentError("--election-timeout must be >0 (set to 0ms)");
+  if (listen_client_urls.empty())
+    return absl::InvalidArgumentError("--listen-client-urls must not be empty");
+  if (listen_peer_urls.empty())
+    return absl::InvalidArgumentError("--listen-peer-urls must not be empty");
+  if (heartbeat_ms == 0)
+    return absl::InvalidArgumentError("--heartbeat-interval must be >0 (set to 0ms)");
+  if (election_ms == 0)
+    return absl::InvalidArgumentError("--election-timeout must be >0 (set to 0ms)");
   if (5 * heartbeat_ms > election_ms) {
-    return absl::InvalidArgumentError(StrCat("--election-timeout[", election_ms,
-                                             "ms] should be at least as 5 times as --heartbeat-interval[",
-                                             heartbeat_ms, "ms]"));
+    return absl::InvalidArgumentError(
+        StrCat("--election-timeout[", election_ms,
+               "ms] should be at least as 5 times as --heartbeat-interval[", heartbeat_ms, "ms]"));
   }
   if (election_ms > 50000) {
     return absl::InvalidArgumentError(
-        StrCat("--election-timeout[", election_ms, "ms] is too long, and should be set less than 50000ms"));
+        StrCat("--election-timeout[", election_ms,
+               "ms] is too long, and should be set less than 50000ms"));
   }
   if (max_txn_ops == 0) return absl::InvalidArgumentError("--max-txn-ops must be >0");
   if (max_request_bytes == 0) return absl::InvalidArgumentError("--max-request-bytes must be >0");
   if (max_request_bytes > (512ull << 20)) {
-    return absl::InvalidArgumentError(
-        StrCat("--max-request-bytes[", max_request_bytes, "] is too large, and should be at most 536870912"));
+    return absl::InvalidArgumentError(StrCat("--max-request-bytes[", max_request_bytes,
+                                             "] is too large, and should be at most 536870912"));
   }
   if (snapshot_count == 0) return absl::InvalidArgumentError("--snapshot-count must be >0");
   if (io_threads == 0 || io_threads > 64) {
@@ -98,7 +104,8 @@ absl::StatusOr<std::map<std::string, std::vector<Url>>> ParseInitialCluster(std:
     const std::string item(absl::StripAsciiWhitespace(part));
     const size_t equals = item.find('=');
     if (equals == std::string::npos || equals == 0) {
-      return absl::InvalidArgumentError(StrCat("--initial-cluster: '", item, "' is not of the form name=URL"));
+      return absl::InvalidArgumentError(
+          StrCat("--initial-cluster: '", item, "' is not of the form name=URL"));
     }
     KEEL_ASSIGN_OR_RETURN(Url url, ParseUrl(item.substr(equals + 1)));
     members[item.substr(0, equals)].push_back(std::move(url));

@@ -18,7 +18,8 @@ enum class AutoCompactionMode : uint8_t { kPeriodic, kRevision };
 
 struct ServerConfig {
   std::string name = "default";
-  bool name_given = false;  // whether `name` was chosen; a data directory of another name is then refused
+  bool name_given =
+      false;  // whether `name` was chosen; a data directory of another name is then refused
   std::string data_dir;  // holds member/; exists once the server has started
   std::string wal_dir;   // empty: inside data_dir
 
@@ -65,7 +66,8 @@ struct ServerConfig {
   base::Duration election() const { return std::chrono::milliseconds(election_ms); }
   // Number of heartbeats in an election timeout.
   uint64_t election_ticks() const { return election_ms / heartbeat_ms; }
-  // After this a request that has not been answered fails (etcd: 5 s and twice the election timeout).
+  // After this a request that has not been answered fails (etcd: 5 s and twice the election
+  // timeout).
   base::Duration request_timeout() const { return std::chrono::seconds(5) + 2 * election(); }
 
   // Folders inside data_dir.

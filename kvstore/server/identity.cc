@@ -61,12 +61,12 @@ absl::StatusOr<Identity> IdentityFromConfig(const ServerConfig& config) {
   const auto self = config.initial_cluster.find(config.name);
   if (self == config.initial_cluster.end()) {
     return absl::InvalidArgumentError(
-        StrCat("couldn't find local name \"", config.name, "\" in the initial cluster configuration"));
+        StrCat("couldn't find local name \"", config.name, "\" in --initial-cluster"));
   }
   if (UrlStrings(self->second) != UrlStrings(config.initial_advertise_peer_urls)) {
-    return absl::InvalidArgumentError(StrCat("--initial-cluster has ", config.name, "=", JoinUrls(self->second),
-                                             " but --initial-advertise-peer-urls is ",
-                                             JoinUrls(config.initial_advertise_peer_urls)));
+    return absl::InvalidArgumentError(StrCat(
+        "--initial-cluster has ", config.name, "=", JoinUrls(self->second),
+        " but --initial-advertise-peer-urls is ", JoinUrls(config.initial_advertise_peer_urls)));
   }
   Identity identity;
   identity.name = config.name;
@@ -89,11 +89,13 @@ absl::StatusOr<Identity> IdentityFromConfig(const ServerConfig& config) {
 }
 
 std::string EncodeIdentity(const Identity& identity) {
-  std::string out = StrCat(kMagic, "\ncluster ", Hex(identity.cluster_id), "\nmember ", Hex(identity.member_id),
-                           "\nname ", identity.name, "\ntoken ", identity.cluster_token, "\njoined ",
-                           identity.joined ? "true" : "false", "\n");
+  std::string out =
+      StrCat(kMagic, "\ncluster ", Hex(identity.cluster_id), "\nmember ", Hex(identity.member_id),
+             "\nname ", identity.name, "\ntoken ", identity.cluster_token, "\njoined ",
+             identity.joined ? "true" : "false", "\n");
   for (const InitialMember& member : identity.initial_members) {
-    out += StrCat("initial ", Hex(member.id), " ", absl::StrJoin(member.peer_urls, ","), " ", member.name, "\n");
+    out += StrCat("initial ", Hex(member.id), " ", absl::StrJoin(member.peer_urls, ","), " ",
+                  member.name, "\n");
   }
   return out + "end\n";
 }
@@ -101,12 +103,14 @@ std::string EncodeIdentity(const Identity& identity) {
 absl::StatusOr<Identity> DecodeIdentity(std::string_view text) {
   Identity identity;
   std::vector<std::string> lines = absl::StrSplit(base::ToAbsl(text), '\n');
-  if (lines.size() < 3 || lines[0] != kMagic || lines[lines.size() - 2] != "end" || !lines.back().empty()) {
+  if (lines.size() < 3 || lines[0] != kMagic || lines[lines.size() - 2] != "end" ||
+      !lines.back().empty()) {
     return absl::DataLossError("it does not begin and end as an identity file does");
   }
   lines.resize(lines.size() - 2);
   for (size_t i = 1; i < lines.size(); ++i) {
-    const std::pair<std::string, std::string> field = absl::StrSplit(lines[i], absl::MaxSplits(' ', 1));
+    const std::pair<std::string, std::string> field =
+        absl::StrSplit(lines[i], absl::MaxSplits(' ', 1));
     if (field.first == "cluster") {
       KEEL_ASSIGN_OR_RETURN(identity.cluster_id, ParseHex(field.second));
     } else if (field.first == "member") {
@@ -141,11 +145,15 @@ absl::StatusOr<DataDir> OpenDataDir(base::FileSystem& fs, const ServerConfig& co
   const std::string identity_path = member + "/identity";
   if (!fs.Exists(identity_path) && fs.Exists(member + "/snap/db")) {
     return absl::FailedPreconditionError(
-        StrCat("data directory ", root, " was written by etcd, whose files this server does not read; "
+        StrCat("data directory ", root,
+               " was written by etcd, whose files this server does not read; "
                "start with an empty --data-dir and copy the keys over"));
   }
+  // Before anything is created: wrong flags leave nothing behind.
+  if (!fs.Exists(identity_path)) KEEL_RETURN_IF_ERROR(IdentityFromConfig(config).status());
   if (absl::Status made = fs.CreateDirs(member); !made.ok()) {
-    return absl::Status(made.code(), StrCat("cannot create data directory ", root, ": ", base::ToStd(made.message())));
+    return absl::Status(made.code(), StrCat("cannot create data directory ", root, ": ",
+                                            base::ToStd(made.message())));
   }
   DataDir dir;
   absl::StatusOr<std::unique_ptr<base::FileLock>> lock = fs.Lock(member + "/lock");
@@ -167,23 +175,24 @@ absl::StatusOr<DataDir> OpenDataDir(base::FileSystem& fs, const ServerConfig& co
   KEEL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(fs, identity_path));
   absl::StatusOr<Identity> identity = DecodeIdentity(text);
   if (!identity.ok()) {
-    return absl::DataLossError(
-        StrCat("identity file ", identity_path, " is damaged: ", base::ToStd(identity.status().message()),
-               "; restore the data directory from a backup, or remove this member from the cluster and add it anew"));
+    return absl::DataLossError(StrCat("identity file ", identity_path,
+                                      " is damaged: ", base::ToStd(identity.status().message()),
+                                      "; restore the data directory from a backup, or remove this "
+                                      "member from the cluster and add it anew"));
   }
   dir.identity = *std::move(identity);
   const Identity& found = dir.identity;
   if (config.name_given && config.name != found.name) {
     return absl::FailedPreconditionError(
-        StrCat("data directory ", root, " belongs to member ", found.name, " (", Hex(found.member_id),
-               ") of cluster ", Hex(found.cluster_id), ", not to ", config.name,
-               "; give each member a --data-dir of its own"));
+        StrCat("data directory ", root, " belongs to member ", found.name, " (",
+               Hex(found.member_id), ") of cluster ", Hex(found.cluster_id), ", not to ",
+               config.name, "; give each member a --data-dir of its own"));
   }
   if (config.token_given && config.initial_cluster_token != found.cluster_token) {
     return absl::FailedPreconditionError(
-        StrCat("data directory ", root, " belongs to the cluster with token ", found.cluster_token, " (",
-               Hex(found.cluster_id), "), not to the one with token ", config.initial_cluster_token,
-               "; give each cluster data directories of its own"));
+        StrCat("data directory ", root, " belongs to the cluster with token ", found.cluster_token,
+               " (", Hex(found.cluster_id), "), not to the one with token ",
+               config.initial_cluster_token, "; give each cluster data directories of its own"));
   }
   return dir;
 }

@@ -10,7 +10,8 @@
 namespace keel::kvstore {
 namespace {
 
-ServerConfig ConfigOf(const std::string& name, const std::string& cluster, const std::string& token) {
+ServerConfig ConfigOf(const std::string& name, const std::string& cluster,
+                      const std::string& token) {
   ServerConfig config;
   config.name = name;
   config.initial_cluster = *ParseInitialCluster(cluster);
@@ -22,13 +23,15 @@ ServerConfig ConfigOf(const std::string& name, const std::string& cluster, const
 // The expected ids are those that Debian's etcd 3.4.23 gave itself when it was
 // started with the same flags.
 TEST(IdentityTest, IdsAreEtcds) {
-  const auto one = IdentityFromConfig(ConfigOf("default", "default=http://localhost:2380", "etcd-cluster"));
+  const auto one =
+      IdentityFromConfig(ConfigOf("default", "default=http://localhost:2380", "etcd-cluster"));
   ASSERT_TRUE(one.ok());
   EXPECT_EQ(one->member_id, 0x8e9e05c52164694dull);
   EXPECT_EQ(one->cluster_id, 0xcdf818194e3a8c32ull);
 
-  const auto three = IdentityFromConfig(
-      ConfigOf("m2", "m1=http://127.0.0.1:21380,m2=http://127.0.0.1:22380,m3=http://127.0.0.1:23380", "tok"));
+  const auto three = IdentityFromConfig(ConfigOf(
+      "m2", "m1=http://127.0.0.1:21380,m2=http://127.0.0.1:22380,m3=http://127.0.0.1:23380",
+      "tok"));
   ASSERT_TRUE(three.ok());
   EXPECT_EQ(three->cluster_id, 0xec9dd700b0959a79ull);
   EXPECT_EQ(three->member_id, 0x117b9266988c4966ull);
@@ -38,15 +41,18 @@ TEST(IdentityTest, IdsAreEtcds) {
 TEST(IdentityTest, RefusesAMemberThatInitialClusterDoesNotKnow) {
   ServerConfig config = ConfigOf("a", "a=http://h:1,b=http://h:2", "t");
   config.name = "c";
-  EXPECT_NE(base::ToStd(IdentityFromConfig(config).status().message()).find("couldn't find local name \"c\""),
+  EXPECT_NE(base::ToStd(IdentityFromConfig(config).status().message())
+                .find("couldn't find local name \"c\""),
             std::string::npos);
   config.name = "b";  // whose URLs are not those advertised
-  EXPECT_NE(base::ToStd(IdentityFromConfig(config).status().message()).find("--initial-advertise-peer-urls"),
+  EXPECT_NE(base::ToStd(IdentityFromConfig(config).status().message())
+                .find("--initial-advertise-peer-urls"),
             std::string::npos);
 }
 
 TEST(IdentityTest, DecodesWhatItEncodesAndRefusesAnyCut) {
-  const auto identity = IdentityFromConfig(ConfigOf("a b", "a b=http://h:1,b=http://h:2,b=http://h:3", "t k"));
+  const auto identity =
+      IdentityFromConfig(ConfigOf("a b", "a b=http://h:1,b=http://h:2,b=http://h:3", "t k"));
   ASSERT_TRUE(identity.ok()) << identity.status();
   const std::string text = EncodeIdentity(*identity);
   const auto back = DecodeIdentity(text);
@@ -116,11 +122,14 @@ TEST_F(DataDirTest, NamesTheDirectoryThatAnotherProcessHolds) {
 
 TEST_F(DataDirTest, StopsAtADamagedIdentityAndAtEtcdsFiles) {
   ASSERT_TRUE(OpenDataDir(base::PosixFileSystem(), config_).ok());
-  ASSERT_TRUE(base::WriteFileAtomic(base::PosixFileSystem(), config_.member_dir() + "/identity", "x").ok());
-  EXPECT_EQ(OpenDataDir(base::PosixFileSystem(), config_).status().code(), absl::StatusCode::kDataLoss);
+  ASSERT_TRUE(
+      base::WriteFileAtomic(base::PosixFileSystem(), config_.member_dir() + "/identity", "x").ok());
+  EXPECT_EQ(OpenDataDir(base::PosixFileSystem(), config_).status().code(),
+            absl::StatusCode::kDataLoss);
   std::filesystem::remove(config_.member_dir() + "/identity");
   std::filesystem::create_directories(config_.member_dir() + "/snap/db");
-  EXPECT_EQ(OpenDataDir(base::PosixFileSystem(), config_).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(OpenDataDir(base::PosixFileSystem(), config_).status().code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 }  // namespace

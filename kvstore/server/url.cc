@@ -26,8 +26,10 @@ absl::StatusOr<Url> ParseUrl(std::string_view raw) {
   Url url;
   const size_t mark = text.find("://");
   if (mark != std::string::npos) url.scheme = text.substr(0, mark);
-  if (url.scheme != "http" && url.scheme != "https" && url.scheme != "unix" && url.scheme != "unixs") {
-    return absl::InvalidArgumentError(StrCat("URL scheme must be http, https, unix, or unixs: ", text));
+  if (url.scheme != "http" && url.scheme != "https" && url.scheme != "unix" &&
+      url.scheme != "unixs") {
+    return absl::InvalidArgumentError(
+        StrCat("URL scheme must be http, https, unix, or unixs: ", text));
   }
   std::string rest = text.substr(mark + 3);
   if (url.unix_socket()) {
@@ -53,7 +55,8 @@ absl::StatusOr<Url> ParseUrl(std::string_view raw) {
   }
   uint32_t number = 0;
   if (port.empty() || !absl::SimpleAtoi(port, &number) || number > 65535) {
-    return absl::InvalidArgumentError(StrCat("URL address does not have the form \"host:port\": ", text));
+    return absl::InvalidArgumentError(
+        StrCat("URL address does not have the form \"host:port\": ", text));
   }
   if (url.host.find('@') != std::string::npos) {
     return absl::InvalidArgumentError(StrCat("URL must not contain a user: ", text));

@@ -1,6 +1,7 @@
 // URLs as etcd's flags take them: scheme://host:port and nothing more.
 //
-//   KEEL_ASSIGN_OR_RETURN(std::vector<Url> urls, ParseUrls("http://10.0.0.1:2380,http://[::1]:2380"));
+//   KEEL_ASSIGN_OR_RETURN(std::vector<Url> urls,
+//   ParseUrls("http://10.0.0.1:2380,http://[::1]:2380"));
 #pragma once
 
 #include <cstdint>

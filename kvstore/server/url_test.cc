@@ -9,8 +9,8 @@ namespace keel::kvstore {
 namespace {
 
 TEST(UrlTest, ParsesWhatItPrints) {
-  for (const char* text : {"http://localhost:2379", "http://10.0.0.1:1", "http://[::1]:2380", "https://a.b:443",
-                           "http://0.0.0.0:65535", "unix://localhost:m1"}) {
+  for (const char* text : {"http://localhost:2379", "http://10.0.0.1:1", "http://[::1]:2380",
+                           "https://a.b:443", "http://0.0.0.0:65535", "unix://localhost:m1"}) {
     const auto url = ParseUrl(text);
     ASSERT_TRUE(url.ok()) << text << ": " << url.status();
     EXPECT_EQ(url->ToString(), text);

@@ -1,0 +1,79 @@
+// Executes commands of the log on the store, by etcd's rules
+// (server/etcdserver/apply, server/etcdserver/txn).
+//
+// Not thread-safe: the apply loop's. Two kinds of errors: a request that is
+// refused is an outcome (`outcome->status`), the same on every member; what
+// the methods return is this member's disk failing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "kvstore/api/rpc.pb.h"
+#include "kvstore/apply/cluster_state.h"
+#include "kvstore/apply/command.h"
+#include "kvstore/apply/command.pb.h"
+#include "kvstore/apply/state_machine.h"
+#include "kvstore/apply/txn.h"
+#include "kvstore/mvcc/store.h"
+
+namespace keel::kvstore {
+
+// What the sink is to be told once the batch is readable.
+using Notice = std::function<void(ApplySink&)>;
+
+class Applier {
+ public:
+  // `commit` writes what is pending of earlier entries.
+  Applier(Store* store, ClusterState* state, std::function<absl::Status()> commit)
+      : store_(*store), state_(*state), commit_(std::move(commit)) {}
+
+  // `wanted`: somebody waits for outcome->body. Appends to `notices`.
+  absl::Status Apply(const CommandView& command, bool wanted, ApplyResult* outcome,
+                     std::vector<Notice>* notices);
+
+ private:
+  absl::Status Dispatch(const CommandView& command);
+  absl::Status ApplyPut(const PutView& put);
+  absl::Status ApplyDeleteRange(const etcdserverpb::DeleteRangeRequest& request);
+  absl::Status ApplyTxn(const etcdserverpb::TxnRequest& request);
+  absl::Status ApplyCompaction(const etcdserverpb::CompactionRequest& request);
+  absl::Status ApplyLeaseGrant(const etcdserverpb::LeaseGrantRequest& request);
+  absl::Status ApplyLeaseRevoke(const etcdserverpb::LeaseRevokeRequest& request);
+  absl::Status ApplyLeaseCheckpoint(const etcdserverpb::LeaseCheckpointRequest& request);
+  void ApplyAlarm(const etcdserverpb::AlarmRequest& request);
+  void ApplyMemberAttributes(const kv::MemberAttributes& request);
+  void ApplyMemberUpdate(const etcdserverpb::MemberUpdateRequest& request);
+
+  // Parts of a transaction and of the requests alone.
+  absl::Status Put(const PutView& put, absl::Status* refused, std::string* body);
+  absl::Status DeleteRange(const etcdserverpb::DeleteRangeRequest& request, std::string* body);
+  absl::Status CheckPath(const etcdserverpb::TxnRequest& request, const TxnPath& path, size_t* next,
+                         bool puts, absl::Status* refused);
+  absl::Status ExecuteTxn(const etcdserverpb::TxnRequest& request, const TxnPath& path,
+                          size_t* next, std::string* body);
+
+  Writer& writer() { return store_.writer(); }
+  // Parses into `message`; false, with the outcome set, for bytes that are none.
+  template <typename Message>
+  bool Parse(std::string_view bytes, Message* message);
+
+  Store& store_;
+  ClusterState& state_;
+  const std::function<absl::Status()> commit_;
+  // Of the command in hand.
+  bool wanted_ = false;
+  ApplyResult* outcome_ = nullptr;
+  std::vector<Notice>* notices_ = nullptr;
+  // Reused, with the memory they have grown.
+  etcdserverpb::DeleteRangeRequest delete_range_;
+  etcdserverpb::TxnRequest txn_;
+};
+
+// Whether a transaction puts anything, on whatever path.
+bool HasPuts(const etcdserverpb::TxnRequest& request);
+
+}  // namespace keel::kvstore

@@ -1,0 +1,59 @@
+// The part of the replicated state that is not keys: members, alarms, leases,
+// the cluster's version, Raft's configuration. Held in memory, written through
+// to `meta` and `lease`.
+//
+// Thread-safety: the tables and getters from any thread; all that takes a
+// Writer on the apply loop. Changes reach the disk with the writer's Commit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "kvstore/apply/leases.h"
+#include "kvstore/apply/members.h"
+#include "kvstore/apply/state_machine.h"
+#include "kvstore/mvcc/store.h"
+#include "raft/core/types.h"
+
+namespace keel::kvstore {
+
+class ClusterState {
+ public:
+  // Replaces what is in memory by what `store` holds.
+  absl::Status Load(const Store& store);
+
+  const LeaseTable& leases() const { return leases_; }
+  const MemberTable& members() const { return members_; }
+  std::vector<Alarm> alarms() const;  // by type, then member
+  bool HasAlarm(etcdserverpb::AlarmType type) const;
+  std::string version() const;
+  const raft::ConfState& conf() const { return conf_; }  // apply loop only
+
+  void SetLease(Writer& writer, const Lease& lease);
+  void RemoveLease(Writer& writer, int64_t id);
+  void SetMember(Writer& writer, Member member);
+  void RemoveMember(Writer& writer, uint64_t id);
+  // False when it was (was not) raised already.
+  bool RaiseAlarm(Writer& writer, const Alarm& alarm);
+  bool ClearAlarm(Writer& writer, const Alarm& alarm);
+  void SetVersion(Writer& writer, std::string version);
+  void SetConf(Writer& writer, const raft::ConfState& conf);
+
+ private:
+  LeaseTable leases_;
+  MemberTable members_;
+  raft::ConfState conf_;
+  mutable absl::Mutex mutex_;
+  std::vector<Alarm> alarms_ ABSL_GUARDED_BY(mutex_);
+  std::string version_ ABSL_GUARDED_BY(mutex_);
+};
+
+etcdserverpb::Member ToProto(const Member& member);
+Member FromProto(const etcdserverpb::Member& proto);
+
+}  // namespace keel::kvstore

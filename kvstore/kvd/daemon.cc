@@ -1,0 +1,335 @@
+#include "kvstore/kvd/daemon.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "kvstore/server/maintenance_service.h"
+#include "kvstore/server/metrics.h"
+#include "kvstore/server/server.h"
+#include "raft/driver/node.h"
+#include "raft/transport/tcp_transport.h"
+#include "rpc/server.h"
+#include "watch/hub.h"
+#include "watch/service.h"
+
+namespace keel::kvstore {
+
+using base::Log;
+using base::StrCat;
+using base::ToStd;
+
+namespace {
+
+// Requests in progress may end; watch streams, which never do, are cut off then.
+constexpr base::Duration kDrainLimit = std::chrono::seconds(1);
+// A shutdown that takes longer has gone wrong.
+constexpr base::Duration kShutdownLimit = std::chrono::seconds(30);
+
+class WatchHeader final : public watch::HeaderSource {
+ public:
+  explicit WatchHeader(const Server* server) : server_(server) {}
+  watch::HeaderFields Header() const override {
+    return {.cluster_id = server_->cluster_id(),
+            .member_id = server_->member_id(),
+            .raft_term = server_->raft_term()};
+  }
+
+ private:
+  const Server* const server_;
+};
+
+// Runs `task` on the loop and waits for it.
+void RunOn(base::Loop& loop, base::Task task) {
+  std::promise<void> done;
+  loop.Post([&] {
+    task();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+class Daemon {
+ public:
+  explicit Daemon(ServerConfig config) : config_(std::move(config)) {}
+  ~Daemon() { TearDown(); }
+
+  absl::Status Start();
+  void HandOver();
+  void Drain();
+
+  absl::Status fatal() const {
+    std::lock_guard lock(mu_);
+    return fatal_;
+  }
+
+ private:
+  absl::Status OpenNode();
+  absl::Status Serve();
+  void OnFatal(absl::Status status);
+  void TearDown();
+
+  ServerConfig config_;
+  DataDir data_dir_;
+
+  mutable std::mutex mu_;
+  absl::Status fatal_;
+
+  // In the order in which they depend on each other; torn down by TearDown.
+  base::AsioLoop io_{"kv-io"};
+  base::AsioLoop apply_{"kv-apply"};
+  std::vector<std::unique_ptr<base::AsioLoop>> more_io_;
+  std::vector<std::unique_ptr<base::AsioLoop>> workers_;
+  base::AsioLoop history_{"kv-history"};
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<KvStateMachine> machine_;
+  std::unique_ptr<raft::TcpTransport> transport_;
+  std::unique_ptr<raft::Node> node_;
+  std::unique_ptr<WatchHeader> watch_header_;
+  std::unique_ptr<watch::Hub> hub_;
+  std::unique_ptr<watch::Service> watch_;
+  std::unique_ptr<rpc::Server> rpc_;
+  std::unique_ptr<rpc::Server> metrics_rpc_;
+};
+
+void Daemon::OnFatal(absl::Status status) {
+  {
+    std::lock_guard lock(mu_);
+    if (fatal_.ok()) fatal_ = std::move(status);
+  }
+  kill(getpid(), SIGTERM);  // wakes the thread that waits for signals
+}
+
+absl::Status Daemon::Start() {
+  KEEL_ASSIGN_OR_RETURN(data_dir_, OpenDataDir(base::PosixFileSystem(), config_));
+  const Identity& identity = data_dir_.identity;
+  if (!config_.name_given) config_.name = identity.name;
+  Log().info("kvd {} name={} member={:x} cluster={:x} data_dir={} {}", KEEL_VERSION, config_.name,
+             identity.member_id, identity.cluster_id, config_.data_dir,
+             data_dir_.first_start ? "(first start)" : "(restart)");
+
+  ServerOptions options;
+  options.config = config_;
+  options.identity = identity;
+  options.loop = &io_;
+  options.io_loops.push_back(&io_);
+  for (uint32_t i = 1; i < config_.io_threads; ++i) {
+    options.io_loops.push_back(
+        more_io_.emplace_back(std::make_unique<base::AsioLoop>(StrCat("kv-io-", i))).get());
+  }
+  for (int i = 0; i < 2; ++i) {
+    options.worker_loops.push_back(
+        workers_.emplace_back(std::make_unique<base::AsioLoop>(StrCat("kv-worker-", i))).get());
+  }
+  for (base::AsioLoop* loop : options.io_loops) loop->Start();
+  for (base::AsioLoop* loop : options.worker_loops) loop->Start();
+  apply_.Start();
+  history_.Start();
+
+  const std::vector<base::AsioLoop*> io_loops = options.io_loops;
+  server_ = std::make_unique<Server>(std::move(options));
+  server_->on_removed = [this] {
+    OnFatal(absl::FailedPreconditionError(
+        "this member was removed from the cluster; its data directory can be deleted"));
+  };
+  KEEL_RETURN_IF_ERROR(OpenNode());
+  server_->Start(node_.get(), transport_.get(), machine_.get());
+
+  rpc::ServerOptions rpc_options;
+  // etcd: gRPC's limit leaves room around the request; the exact limit is checked later.
+  rpc_options.max_request_bytes = config_.max_request_bytes + 512 * 1024;
+  rpc_options.max_concurrent_streams = config_.max_concurrent_streams;
+  rpc_ = std::make_unique<rpc::Server>(io_loops, rpc_options);
+  return Serve();
+}
+
+absl::Status Daemon::OpenNode() {
+  const Identity& identity = data_dir_.identity;
+  KvStateMachine::Options store;
+  store.store.dir = config_.store_dir();
+  store.member_id = identity.member_id;
+
+  raft::NodeOptions options;
+  options.id = identity.member_id;
+  options.cluster_id = identity.cluster_id;
+  options.loop = &io_;
+  options.apply_loop = &apply_;
+  options.log_dir = config_.log_dir();
+  options.snapshot_dir = config_.snapshot_dir();
+  options.tick = config_.heartbeat();
+  options.election_ticks = config_.election_ticks();
+  options.snapshot_count = config_.snapshot_count;
+  options.catchup_entries = config_.snapshot_catchup_entries;
+  options.on_fatal = [this](absl::Status status) { OnFatal(std::move(status)); };
+  server_->FillNodeOptions(&options);
+  if (!identity.joined) {
+    for (const InitialMember& member : identity.initial_members) {
+      options.initial_conf.voters.push_back(member.id);
+      store.initial_members.push_back(
+          {.id = member.id, .name = member.name, .peer_urls = member.peer_urls});
+    }
+  }
+  machine_ = KvStateMachine::Create(std::move(store), server_.get());
+
+  raft::TcpTransportOptions transport;
+  transport.self = identity.member_id;
+  transport.cluster_id = identity.cluster_id;
+  for (const Url& url : config_.listen_peer_urls) transport.listen.push_back(url.HostPort());
+  transport.io = &io_;
+  transport.snapshot_dir = config_.snapshot_dir();
+  KEEL_ASSIGN_OR_RETURN(transport_, raft::TcpTransport::Create(std::move(transport)));
+
+  KEEL_ASSIGN_OR_RETURN(node_,
+                        raft::Node::Open(std::move(options), transport_.get(), machine_.get()));
+  // A member that joins knows its peers from its flags alone, until the log tells it.
+  if (identity.joined && machine_->members().List().empty()) {
+    for (const InitialMember& member : identity.initial_members) {
+      if (member.id == identity.member_id) continue;
+      KEEL_ASSIGN_OR_RETURN(const Url url, ParseUrl(member.peer_urls.front()));
+      transport_->AddPeer(member.id, url.HostPort());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Serve() {
+  watch::HubOptions hub_options;
+  hub_options.fragment_bytes_min = config_.max_request_bytes + 512 * 1024;
+  hub_options.progress_notify_interval = config_.watch_progress_interval;
+  hub_ = std::make_unique<watch::Hub>(*machine_, history_, hub_options);
+  RunOn(apply_, [this] { hub_->Start(); });
+  watch_header_ = std::make_unique<WatchHeader>(server_.get());
+  watch::ServiceOptions watch_options;
+  watch_options.has_leader = [this] { return server_->HasLeader(); };
+  watch_ = std::make_unique<watch::Service>(*hub_, *watch_header_, watch_options);
+  server_->SetOnLeaderMissing([this] { watch_->EndStreamsWithoutLeader(); });
+  server_->AddMetrics([this](std::string* out) {
+    const watch::HubStats stats = hub_->Stats();
+    AppendGauge("etcd_debugging_mvcc_watch_stream_total", "Total number of watch streams.",
+                static_cast<double>(stats.streams), out);
+    AppendGauge("etcd_debugging_mvcc_watcher_total", "Total number of watchers.",
+                static_cast<double>(stats.watchers), out);
+    AppendGauge("etcd_debugging_mvcc_slow_watcher_total", "Total number of unsynced slow watchers.",
+                static_cast<double>(stats.watchers_behind), out);
+    AppendCounter("etcd_debugging_mvcc_events_total", "Total number of events sent by this member.",
+                  static_cast<double>(stats.events_sent), out);
+    const raft::TransportCounters& peers = transport_->counters();
+    AppendCounter("keel_peer_sent_bytes_total", "Bytes sent to other members.",
+                  static_cast<double>(peers.sent_bytes.load()), out);
+    AppendCounter("keel_peer_received_bytes_total", "Bytes received from other members.",
+                  static_cast<double>(peers.received_bytes.load()), out);
+    AppendCounter("keel_peer_refused_connections_total",
+                  "Connections to the peer port that were no peer's.",
+                  static_cast<double>(peers.refused_connections.load()), out);
+    AppendCounter("keel_peer_dropped_messages_total",
+                  "Messages that a broken or full connection could not take.",
+                  static_cast<double>(peers.dropped_messages.load()), out);
+  });
+
+  server_->RegisterOn(rpc_.get());
+  watch_->Register(*rpc_);
+  for (const Url& url : config_.listen_client_urls) {
+    KEEL_ASSIGN_OR_RETURN(const uint16_t port, rpc_->Listen(url.host, url.port));
+    Log().info("serving clients on {} port={}", url.ToString(), port);
+  }
+  if (!config_.listen_metrics_urls.empty()) {
+    metrics_rpc_ = std::make_unique<rpc::Server>(std::vector<base::AsioLoop*>{&io_});
+    metrics_rpc_->SetHttpHandler(server_->HttpHandler());
+    for (const Url& url : config_.listen_metrics_urls) {
+      KEEL_RETURN_IF_ERROR(metrics_rpc_->Listen(url.host, url.port).status());
+      Log().info("serving metrics on {}", url.ToString());
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Gives leadership away while this member still serves: its clients' requests
+// then travel to the new leader, and nobody waits for an election.
+void Daemon::HandOver() {
+  if (node_->role() != raft::Role::kLeader || machine_->members().List().size() < 2) return;
+  auto done = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> future = done->get_future();
+  node_->TransferLeadership(raft::kNoNode,
+                            [done](absl::Status status) { done->set_value(std::move(status)); });
+  if (future.wait_for(2 * config_.election()) != std::future_status::ready) {
+    Log().warn("leadership was not taken over in time");
+  } else if (absl::Status status = future.get(); !status.ok()) {
+    Log().warn("leadership was not taken over: {}", ToStd(status.message()));
+  } else {
+    Log().info("leadership handed over to {:x}", node_->leader());
+  }
+}
+
+void Daemon::Drain() {
+  auto done = std::make_shared<std::promise<void>>();
+  std::future<void> future = done->get_future();
+  rpc_->Drain(kDrainLimit, [done] { done->set_value(); });
+  future.wait_for(2 * kDrainLimit);
+}
+
+void Daemon::TearDown() {
+  if (server_ != nullptr) server_->Stop();
+  if (metrics_rpc_ != nullptr) metrics_rpc_->Stop();
+  if (rpc_ != nullptr) rpc_->Stop();
+  if (hub_ != nullptr) RunOn(apply_, [this] { hub_->Stop(); });
+  if (node_ != nullptr) node_->Stop(base::Duration::zero());
+  if (transport_ != nullptr) transport_->Stop();
+  history_.Stop();
+  for (auto& worker : workers_) worker->Stop();
+  apply_.Stop();
+  for (auto& loop : more_io_) loop->Stop();
+  io_.Stop();
+  // Nothing runs any more.
+  rpc_.reset();
+  metrics_rpc_.reset();
+  watch_.reset();
+  hub_.reset();
+  node_.reset();
+  transport_.reset();
+  machine_.reset();
+  server_.reset();
+}
+
+int WaitForSignal(const sigset_t& signals) {
+  int signal = 0;
+  while (sigwait(&signals, &signal) != 0) {
+  }
+  return signal;
+}
+
+}  // namespace
+
+absl::Status RunDaemon(const ServerConfig& config, const sigset_t& signals) {
+  Daemon daemon(config);
+  KEEL_RETURN_IF_ERROR(daemon.Start());
+  const int signal = WaitForSignal(signals);
+
+  std::thread([signals] {
+    WaitForSignal(signals);
+    Log().warn("second signal: stopping at once");
+    _exit(1);
+  }).detach();
+  std::thread([] {
+    std::this_thread::sleep_for(kShutdownLimit);
+    Log().critical("shutdown does not end; stopping at once");
+    _exit(1);
+  }).detach();
+
+  if (absl::Status fatal = daemon.fatal(); !fatal.ok()) return fatal;
+  Log().info("signal {} received: handing over and stopping", signal);
+  daemon.HandOver();
+  daemon.Drain();
+  return daemon.fatal();
+}
+
+}  // namespace keel::kvstore

@@ -1,0 +1,15 @@
+// Where kvd's log goes (--log-outputs).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace keel::kvstore {
+
+// "default" and "stderr" are standard error, "stdout" standard output, anything
+// else a file that is appended to. InvalidArgument when a file cannot be opened.
+absl::Status SetLogOutputs(const std::vector<std::string>& outputs);
+
+}  // namespace keel::kvstore

@@ -1,0 +1,150 @@
+#include "kvstore/mvcc/compactor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "kvstore/mvcc/coding.h"
+#include "kvstore/mvcc/writer.h"
+#include "rocksdb/convenience.h"
+
+namespace keel::kvstore {
+
+namespace {
+
+// Local, not replicated: how far this disk is clean.
+constexpr std::string_view kPhysicalKey = "physical";
+// Passes nobody waits for take at most a fifth of the time.
+constexpr int kRestFactor = 4;
+constexpr absl::Duration kRestMax = absl::Minutes(1);
+
+}  // namespace
+
+Compactor::Compactor(std::shared_ptr<Database> database) : database_(std::move(database)) {
+  // What is durable may be dropped from the start, by any rewriting RocksDB does.
+  if (auto durable = ReadAppliedMeta(*database_, /*durable=*/true); durable.ok()) {
+    database_->set_drop_revision(durable->compact_revision);
+    target_ = durable->compact_revision;
+  }
+  rocksdb::PinnableSlice value;
+  if (auto found = database_->Get(Family::kMeta, nullptr, kPhysicalKey, &value);
+      found.ok() && *found) {
+    std::string_view bytes = ToView(value);
+    int64_t physical = 0;
+    if (ReadVarint(&bytes, &physical)) done_ = physical;
+  }
+  thread_ = std::thread([this] { Run(); });
+}
+
+Compactor::~Compactor() {
+  cancel_.store(true);
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  thread_.join();
+  for (Waiter& waiter : waiters_) waiter.done(absl::CancelledError("the store is closing"));
+}
+
+void Compactor::Schedule(int64_t revision) {
+  absl::MutexLock lock(&mutex_);
+  target_ = std::max(target_, revision);
+}
+
+void Compactor::WhenDone(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) {
+  absl::MutexLock lock(&mutex_);
+  waiters_.push_back({revision, std::move(done)});
+}
+
+void Compactor::Run() {
+  absl::Duration rest = absl::ZeroDuration();
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      auto urgent = [this] {
+        mutex_.AssertHeld();
+        return stopping_ || !waiters_.empty();
+      };
+      auto work = [this] {
+        mutex_.AssertHeld();
+        return stopping_ || !waiters_.empty() || target_ > done_;
+      };
+      mutex_.AwaitWithTimeout(absl::Condition(&urgent), rest);
+      mutex_.Await(absl::Condition(&work));
+      if (stopping_) return;
+    }
+    const absl::Time begin = absl::Now();
+    bool needed = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      needed = target_ > done_;
+    }
+    absl::Status status;
+    if (needed) {
+      absl::StatusOr<int64_t> clean = Pass();
+      absl::MutexLock lock(&mutex_);
+      if (clean.ok()) {
+        done_ = std::max(done_, *clean);
+      } else {
+        status = clean.status();
+        if (!stopping_) base::Log().warn("physical compaction status={}", status.ToString());
+      }
+    }
+    rest = std::min(kRestFactor * (absl::Now() - begin), kRestMax);
+    if (!status.ok()) rest = std::max(rest, absl::Seconds(1));
+
+    std::vector<Waiter> served;
+    {
+      absl::MutexLock lock(&mutex_);
+      auto waiting = std::partition(waiters_.begin(), waiters_.end(), [&](const Waiter& waiter) {
+        mutex_.AssertHeld();
+        return status.ok() && waiter.revision > done_;
+      });
+      std::move(waiting, waiters_.end(), std::back_inserter(served));
+      waiters_.erase(waiting, waiters_.end());
+      // A waiter for what nobody scheduled would keep this thread spinning.
+      for (const Waiter& waiter : waiters_) target_ = std::max(target_, waiter.revision);
+    }
+    for (Waiter& waiter : served) waiter.done(status);
+  }
+}
+
+absl::StatusOr<int64_t> Compactor::Pass() {
+  KEEL_RETURN_IF_ERROR(database_->Flush(/*wait=*/true));
+  KEEL_ASSIGN_OR_RETURN(const AppliedMeta durable, ReadAppliedMeta(*database_, /*durable=*/true));
+  const int64_t revision = durable.compact_revision;
+  database_->set_drop_revision(revision);
+
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.canceled = &cancel_;
+  // Whole files of old events go without being read; the edge is rewritten.
+  char bound[kEventKeySize];
+  StoreEventKey(std::max<int64_t>(revision, 0), 0, bound);
+  const rocksdb::Slice limit(bound, kEventKeySize);
+  const std::string what = base::StrCat("compact store ", database_->path());
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(rocksdb::DeleteFilesInRange(database_->db(), database_->family(Family::kEvents),
+                                           nullptr, &limit,
+                                           /*include_end=*/false),
+               what));
+  KEEL_RETURN_IF_ERROR(ToStatus(
+      database_->db()->CompactRange(options, database_->family(Family::kEvents), nullptr, &limit),
+      what));
+  KEEL_RETURN_IF_ERROR(ToStatus(
+      database_->db()->CompactRange(options, database_->family(Family::kHistory), nullptr, nullptr),
+      what));
+
+  std::string value;
+  AppendVarint(static_cast<uint64_t>(revision), &value);
+  rocksdb::WriteBatch batch;
+  batch.Put(database_->family(Family::kMeta), ToSlice(kPhysicalKey), value);
+  KEEL_RETURN_IF_ERROR(database_->Write(&batch));
+  return revision;
+}
+
+}  // namespace keel::kvstore

@@ -1,0 +1,53 @@
+// Removes compacted history from the disk in the background, beside all other
+// load: makes the compact revision durable, lets the filters drop what lies
+// below it, and has RocksDB rewrite the files that hold any.
+//
+// Thread-safety: any thread. One thread of its own.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "kvstore/mvcc/database.h"
+
+namespace keel::kvstore {
+
+class Compactor {
+ public:
+  // Goes on with what an earlier run left undone.
+  explicit Compactor(std::shared_ptr<Database> database);
+  ~Compactor();  // Cancels what runs; waiters get Cancelled.
+
+  // History below `revision` may go. Several calls may be served by one pass.
+  void Schedule(int64_t revision);
+  // Calls back, on the compactor's thread, when it has gone; an error when it could not.
+  // REQUIRES: Schedule(revision) was called, in this run or an earlier one.
+  void WhenDone(int64_t revision, absl::AnyInvocable<void(absl::Status)> done);
+
+ private:
+  struct Waiter {
+    int64_t revision;
+    absl::AnyInvocable<void(absl::Status)> done;
+  };
+
+  void Run();
+  // One pass; returns the revision up to which the disk is clean now.
+  absl::StatusOr<int64_t> Pass();
+
+  const std::shared_ptr<Database> database_;
+  std::atomic<bool> cancel_{false};
+  absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t target_ ABSL_GUARDED_BY(mutex_) = -1;
+  int64_t done_ ABSL_GUARDED_BY(mutex_) = -1;
+  std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
+
+}  // namespace keel::kvstore

@@ -1,0 +1,244 @@
+#include "kvstore/mvcc/database.h"
+
+#include <filesystem>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "kvstore/mvcc/coding.h"
+#include "kvstore/mvcc/drop_filter.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/convenience.h"
+#include "rocksdb/filter_policy.h"
+#include "rocksdb/listener.h"
+#include "rocksdb/table.h"
+#include "rocksdb/utilities/table_properties_collectors.h"
+
+namespace keel::kvstore {
+
+namespace {
+
+constexpr std::string_view kFormatKey = "format";
+constexpr uint64_t kFormat = 1;
+constexpr const char* kNames[kFamilies] = {"default", "latest", "history",
+                                           "events",  "lease",  "lease_keys"};
+
+bool HasLz4() {
+  for (const rocksdb::CompressionType type : rocksdb::GetSupportedCompressions()) {
+    if (type == rocksdb::kLZ4Compression) return true;
+  }
+  return false;
+}
+
+rocksdb::ColumnFamilyOptions FamilyOptions(
+    Family family, const StoreOptions& options, const rocksdb::BlockBasedTableOptions& table,
+    const std::shared_ptr<std::atomic<int64_t>>& drop_revision) {
+  rocksdb::ColumnFamilyOptions result;
+  result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  result.write_buffer_size = options.write_buffer_bytes / 2;
+  result.max_write_buffer_number = 4;
+  result.arena_block_size = 256 << 10;
+  result.level_compaction_dynamic_level_bytes = true;
+  if (HasLz4()) {
+    result.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
+                                    rocksdb::kLZ4Compression};
+  }
+  if (family == Family::kLatest || family == Family::kLeaseKeys) {
+    // Queues delete as much as they put: long runs of tombstones slow every scan.
+    result.table_properties_collector_factories.push_back(
+        rocksdb::NewCompactOnDeletionCollectorFactory(1024, 512));
+  }
+  if (family == Family::kHistory || family == Family::kEvents) {
+    result.compaction_filter_factory =
+        std::make_shared<DropFilterFactory>(family == Family::kEvents, drop_revision);
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::Status ToStatus(const rocksdb::Status& status, std::string_view what) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string text = base::StrCat(what, ": ", status.ToString());
+  if (status.IsCorruption()) return absl::DataLossError(text);
+  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit)
+    return absl::ResourceExhaustedError(text);
+  if (status.IsIOError() && text.find("LOCK") != std::string::npos) {
+    return absl::UnavailableError(base::StrCat(text, ": another process holds it"));
+  }
+  return absl::InternalError(text);
+}
+
+class Database::Listener : public rocksdb::EventListener {
+ public:
+  explicit Listener(Database* owner) : owner_(owner) {}
+
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
+    owner_->flushed_.store(true, std::memory_order_release);
+  }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    const absl::Status translated = ToStatus(*status, base::StrCat("store ", owner_->path_));
+    base::Log().error("store background error status={}", translated.ToString());
+    absl::MutexLock lock(&owner_->mutex_);
+    owner_->background_status_ = translated;
+  }
+  void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) override {
+    if (!info.new_bg_error.ok()) return;
+    base::Log().info("store recovered from background error path={}", owner_->path_);
+    absl::MutexLock lock(&owner_->mutex_);
+    owner_->background_status_ = absl::OkStatus();
+  }
+
+ private:
+  Database* const owner_;
+};
+
+absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path,
+                                                         const StoreOptions& options, bool create) {
+  std::shared_ptr<Database> database(new Database);
+  database->path_ = path;
+  database->crash_on_close_ = options.crash_on_close;
+  database->drop_revision_ = std::make_shared<std::atomic<int64_t>>(-1);
+
+  rocksdb::DBOptions db_options;
+  db_options.create_if_missing = create;
+  db_options.create_missing_column_families = create;
+  db_options.atomic_flush = true;
+  db_options.db_write_buffer_size = options.write_buffer_bytes;
+  db_options.max_background_jobs = options.background_threads;
+  db_options.avoid_flush_during_shutdown = options.crash_on_close;
+  // One thread writes: the plain insert is cheaper than the concurrent one.
+  db_options.allow_concurrent_memtable_write = false;
+  db_options.enable_write_thread_adaptive_yield = false;
+  db_options.max_open_files = 1000;
+  db_options.bytes_per_sync = 1 << 20;
+  db_options.info_log_level = rocksdb::WARN_LEVEL;
+  db_options.keep_log_file_num = 4;
+  db_options.max_log_file_size = 4 << 20;
+  db_options.stats_dump_period_sec = 0;
+  db_options.stats_persist_period_sec = 0;
+  db_options.listeners.push_back(std::make_shared<Listener>(database.get()));
+
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.format_version = 5;
+
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (size_t i = 0; i < kFamilies; ++i) {
+    families.emplace_back(
+        kNames[i], FamilyOptions(static_cast<Family>(i), options, table, database->drop_revision_));
+  }
+  rocksdb::DB* raw = nullptr;
+  const rocksdb::Status opened =
+      rocksdb::DB::Open(db_options, path, families, &database->handles_, &raw);
+  database->db_.reset(raw);
+  KEEL_RETURN_IF_ERROR(ToStatus(opened, base::StrCat("open store ", path)));
+
+  rocksdb::PinnableSlice value;
+  KEEL_ASSIGN_OR_RETURN(const bool found,
+                        database->Get(Family::kMeta, nullptr, kFormatKey, &value));
+  if (found) {
+    std::string_view bytes = ToView(value);
+    uint64_t format = 0;
+    if (!ReadVarint(&bytes, &format)) {
+      return absl::DataLossError(base::StrCat("store ", path, ": damaged format version"));
+    }
+    if (format > kFormat) {
+      return absl::FailedPreconditionError(base::StrCat("store ", path, " has format ", format,
+                                                        "; this program knows formats up to ",
+                                                        kFormat, ": use a newer one"));
+    }
+  } else {
+    std::string bytes;
+    AppendVarint(kFormat, &bytes);
+    rocksdb::WriteBatch batch;
+    batch.Put(database->family(Family::kMeta), ToSlice(kFormatKey), bytes);
+    KEEL_RETURN_IF_ERROR(database->Write(&batch));
+  }
+  return database;
+}
+
+Database::~Database() {
+  if (db_ == nullptr) return;
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
+  const bool remove = remove_on_close_.load();
+  if (remove) {
+    // Nobody will read it again: what is not flushed need not be.
+    db_->SetDBOptions({{"avoid_flush_during_shutdown", "true"}}).PermitUncheckedError();
+  }
+  const rocksdb::Status closed = db_->Close();
+  if (!closed.ok() && !remove) {
+    base::Log().warn("store close path={} status={}", path_, closed.ToString());
+  }
+  db_.reset();
+  if (remove) {
+    std::error_code ignored;  // what stays is removed at the next start
+    std::filesystem::remove_all(path_, ignored);
+  }
+}
+
+absl::StatusOr<bool> Database::Get(Family family, const rocksdb::Snapshot* snapshot,
+                                   std::string_view key, rocksdb::PinnableSlice* value) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  const rocksdb::Status status = db_->Get(options, this->family(family), ToSlice(key), value);
+  if (status.ok()) return true;
+  if (status.IsNotFound()) return false;
+  return ToStatus(status, base::StrCat("read store ", path_));
+}
+
+absl::StatusOr<bool> Database::GetDurableMeta(std::string_view key,
+                                              rocksdb::PinnableSlice* value) const {
+  rocksdb::ReadOptions options;
+  options.read_tier = rocksdb::kPersistedTier;
+  const rocksdb::Status status = db_->Get(options, family(Family::kMeta), ToSlice(key), value);
+  if (status.ok()) return true;
+  if (status.IsNotFound()) return false;
+  return ToStatus(status, base::StrCat("read store ", path_));
+}
+
+std::unique_ptr<rocksdb::Iterator> Database::NewIterator(Family family,
+                                                         const rocksdb::Snapshot* snapshot,
+                                                         const rocksdb::Slice* upper) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  options.iterate_upper_bound = upper;
+  return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(options, this->family(family)));
+}
+
+absl::Status Database::Write(rocksdb::WriteBatch* batch) {
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  return ToStatus(db_->Write(options, batch), base::StrCat("write store ", path_));
+}
+
+absl::Status Database::Flush(bool wait) {
+  rocksdb::FlushOptions options;
+  options.wait = wait;
+  options.allow_write_stall = !wait;
+  return ToStatus(db_->Flush(options, handles_), base::StrCat("flush store ", path_));
+}
+
+absl::Status Database::background_status() const {
+  absl::MutexLock lock(&mutex_);
+  return background_status_;
+}
+
+StoreSizes Database::sizes() const {
+  StoreSizes sizes;
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    uint64_t files = 0, memory = 0, live = 0;
+    db_->GetIntProperty(handle, rocksdb::DB::Properties::kTotalSstFilesSize, &files);
+    db_->GetIntProperty(handle, rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
+    db_->GetIntProperty(handle, rocksdb::DB::Properties::kEstimateLiveDataSize, &live);
+    sizes.db_bytes += static_cast<int64_t>(files + memory);
+    sizes.in_use_bytes += static_cast<int64_t>(live + memory);
+  }
+  return sizes;
+}
+
+}  // namespace keel::kvstore

@@ -1,0 +1,209 @@
+#include "kvstore/mvcc/db_view.h"
+
+#include <utility>
+
+#include "base/status.h"
+#include "base/strings.h"
+#include "kvstore/mvcc/coding.h"
+#include "kvstore/mvcc/errors.h"
+#include "kvstore/mvcc/hash.h"
+#include "kvstore/mvcc/range.h"
+#include "kvstore/mvcc/scan.h"
+
+namespace keel::kvstore {
+
+namespace {
+
+KeyValue ToKeyValue(const RecordView& record) {
+  return {std::string(record.key), std::string(record.value),
+          record.create_revision,  record.mod_revision,
+          record.version,          record.lease};
+}
+
+uint64_t HashRecord(const RecordView& record, int64_t superseded_by) {
+  uint64_t hash = StableHash(record.key, 1);
+  hash = StableHash(record.value, hash);
+  hash = StableHash(static_cast<uint64_t>(record.create_revision), hash);
+  hash = StableHash(static_cast<uint64_t>(record.mod_revision), hash);
+  hash = StableHash(static_cast<uint64_t>(record.version), hash);
+  hash = StableHash(static_cast<uint64_t>(record.lease), hash);
+  return StableHash(static_cast<uint64_t>(superseded_by), hash);
+}
+
+uint32_t Fold(uint64_t hash) { return static_cast<uint32_t>(hash ^ (hash >> 32)); }
+
+}  // namespace
+
+DbView::DbView(std::shared_ptr<Database> database, int64_t revision, int64_t compact_revision,
+               uint64_t applied_index)
+    : database_(std::move(database)),
+      snapshot_(database_->db()->GetSnapshot()),
+      revision_(revision),
+      compact_revision_(compact_revision),
+      applied_index_(applied_index) {}
+
+DbView::~DbView() { database_->db()->ReleaseSnapshot(snapshot_); }
+
+absl::Status DbView::CheckStillKept(int64_t revision) const {
+  return database_->drop_revision() > revision ? ErrCompacted() : absl::OkStatus();
+}
+
+absl::StatusOr<RangeResult> DbView::Range(const RangeOptions& options, RecordVisitor visit) const {
+  const KeyRange range = KeyRange::Of(options.key, options.range_end);
+  if (options.revision > revision_) return ErrFutureRevision();
+  if (options.revision <= 0 || options.revision == revision_) {
+    return ExecuteRange(
+        options, [&](auto&& record) { return ScanLatest(*database_, snapshot_, range, record); },
+        visit);
+  }
+  if (options.revision < compact_revision_) return ErrCompacted();
+  auto result = ExecuteRange(
+      options,
+      [&](auto&& record) { return ScanAt(*database_, snapshot_, range, options.revision, record); },
+      visit);
+  KEEL_RETURN_IF_ERROR(CheckStillKept(options.revision));
+  return result;
+}
+
+absl::StatusOr<std::vector<std::string>> DbView::LeaseKeys(int64_t lease) const {
+  std::vector<std::string> keys;
+  const std::string prefix = LeaseKey(lease, {});
+  const auto iterator = database_->NewIterator(Family::kLeaseKeys, snapshot_, nullptr);
+  for (iterator->Seek(prefix); iterator->Valid() && iterator->key().starts_with(prefix);
+       iterator->Next()) {
+    keys.emplace_back(ToView(iterator->key()).substr(prefix.size()));
+  }
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+  return keys;
+}
+
+// A sum, so that neither order nor the place of a version (latest or history)
+// has a say. Only versions not superseded by the compact revision count: the
+// others may or may not be on disk still.
+absl::StatusOr<uint64_t> DbView::HashVersions(int64_t revision) const {
+  uint64_t sum = 0;
+  RecordView record;
+  auto iterator = database_->NewIterator(Family::kLatest, snapshot_, nullptr);
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+    record.key = ToView(iterator->key());
+    if (!DecodeRecord(ToView(iterator->value()), &record)) {
+      return DamagedRecord(*database_, Family::kLatest);
+    }
+    if (record.mod_revision <= revision) sum += HashRecord(record, 0);
+  }
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+
+  std::string buffer;
+  iterator = database_->NewIterator(Family::kHistory, snapshot_, nullptr);
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+    int64_t mod = 0, superseded_by = 0;
+    if (!DecodeHistoryKey(ToView(iterator->key()), &buffer, &record.key, &mod) ||
+        !DecodeHistoryRecord(ToView(iterator->value()), &superseded_by, &record)) {
+      return DamagedRecord(*database_, Family::kHistory);
+    }
+    if (mod > revision || superseded_by <= compact_revision_) continue;
+    // As it was at `revision`: what superseded it later was not there yet.
+    sum += HashRecord(record, superseded_by <= revision ? superseded_by : 0);
+  }
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+  return sum;
+}
+
+absl::StatusOr<HashResult> DbView::HashKv(int64_t revision) const {
+  if (revision <= 0) revision = revision_;
+  if (revision > revision_) return ErrFutureRevision();
+  if (revision < compact_revision_) return ErrCompacted();
+  KEEL_ASSIGN_OR_RETURN(const uint64_t sum, HashVersions(revision));
+  // A view from before a compaction cannot be hashed once that has begun to drop.
+  KEEL_RETURN_IF_ERROR(CheckStillKept(compact_revision_));
+  return HashResult{Fold(sum), revision, compact_revision_};
+}
+
+absl::StatusOr<uint32_t> DbView::Hash() const {
+  KEEL_ASSIGN_OR_RETURN(uint64_t sum, HashVersions(revision_));
+  for (const Family family : {Family::kLease, Family::kLeaseKeys}) {
+    const auto iterator = database_->NewIterator(family, snapshot_, nullptr);
+    for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+      const uint64_t key = StableHash(ToView(iterator->key()), static_cast<uint64_t>(family));
+      sum += StableHash(ToView(iterator->value()), key);
+    }
+    KEEL_RETURN_IF_ERROR(
+        ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+  }
+  KEEL_RETURN_IF_ERROR(CheckStillKept(compact_revision_));
+  return Fold(StableHash(sum, static_cast<uint64_t>(revision_)));
+}
+
+absl::StatusOr<Event> DbView::LoadEvent(int64_t revision, const EventView& view,
+                                        bool prev_kv) const {
+  Event event;
+  rocksdb::PinnableSlice value;
+  RecordView record;
+  if (view.is_delete) {
+    event.type = Event::Type::kDelete;
+    event.kv.key = view.key;
+    event.kv.mod_revision = revision;
+  } else {
+    KEEL_ASSIGN_OR_RETURN(const bool found,
+                          GetVersion(*database_, snapshot_, view.key, revision, &value, &record));
+    if (!found) {
+      KEEL_RETURN_IF_ERROR(CheckStillKept(revision));
+      return absl::DataLossError(base::StrCat(
+          "store ", database_->path(), ": an event of revision ", revision, " has no record"));
+    }
+    event.kv = ToKeyValue(record);
+  }
+  // The version before an event of the compact revision itself is compacted.
+  if (prev_kv && view.prev_mod > 0 && revision > compact_revision_) {
+    value.Reset();
+    KEEL_ASSIGN_OR_RETURN(const bool found, GetVersion(*database_, snapshot_, view.key,
+                                                       view.prev_mod, &value, &record));
+    if (found) event.prev = std::make_shared<const KeyValue>(ToKeyValue(record));
+  }
+  return event;
+}
+
+absl::StatusOr<ChangeFeed::History> DbView::ReadHistory(
+    const ChangeFeed::HistoryOptions& options) const {
+  if (options.from_revision < compact_revision_) return ErrCompacted();
+  const KeyRange range = KeyRange::Of(options.key, options.range_end);
+  ChangeFeed::History history;
+  uint64_t bytes = 0, scanned = 0;
+  int64_t last = 0;  // revision being read
+  char from[kEventKeySize];
+  StoreEventKey(options.from_revision, 0, from);
+  const auto iterator = database_->NewIterator(Family::kEvents, snapshot_, nullptr);
+  for (iterator->Seek(rocksdb::Slice(from, kEventKeySize)); iterator->Valid(); iterator->Next()) {
+    EventView event;
+    if (iterator->key().size() != kEventKeySize ||
+        !DecodeEvent(ToView(iterator->value()), &event)) {
+      return DamagedRecord(*database_, Family::kEvents);
+    }
+    const auto revision = static_cast<int64_t>(LoadBig64(iterator->key().data()));
+    if (revision != last && (bytes >= options.max_bytes || scanned >= options.max_scanned)) {
+      KEEL_RETURN_IF_ERROR(CheckStillKept(options.from_revision));
+      history.next_revision = revision;
+      return history;
+    }
+    last = revision;
+    ++scanned;
+    if (!range.Contains(event.key)) continue;
+    KEEL_ASSIGN_OR_RETURN(Event loaded, LoadEvent(revision, event, options.prev_kv));
+    bytes += loaded.kv.key.size() + loaded.kv.value.size();
+    if (loaded.prev != nullptr) bytes += loaded.prev->key.size() + loaded.prev->value.size();
+    if (history.revisions.empty() || history.revisions.back().revision != revision) {
+      history.revisions.push_back({revision, {}});
+    }
+    history.revisions.back().events.push_back(std::move(loaded));
+  }
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
+  KEEL_RETURN_IF_ERROR(CheckStillKept(options.from_revision));
+  history.next_revision = revision_ + 1;
+  return history;
+}
+
+}  // namespace keel::kvstore

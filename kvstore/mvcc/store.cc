@@ -1,0 +1,254 @@
+#include "kvstore/mvcc/store.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "kvstore/mvcc/coding.h"
+#include "rocksdb/utilities/checkpoint.h"
+
+namespace keel::kvstore {
+
+namespace {
+
+constexpr std::string_view kPrefix = "db-";
+constexpr int64_t kSizesMaxAgeNs = 1'000'000'000;
+
+std::string DatabaseName(uint64_t number) {
+  char name[32];
+  std::snprintf(name, sizeof name, "db-%06llu", static_cast<unsigned long long>(number));
+  return name;
+}
+
+absl::Status SetCurrent(const std::string& dir, uint64_t number) {
+  return base::WriteFileAtomic(base::PosixFileSystem(), dir + "/CURRENT",
+                               DatabaseName(number) + "\n");
+}
+
+// Moves the files of `from` into the new folder `to`; across file systems by copying.
+absl::Status MoveFolder(const std::string& from, const std::string& to) {
+  std::error_code error;
+  std::filesystem::rename(from, to, error);
+  if (!error) return absl::OkStatus();
+  std::filesystem::remove_all(to, error);
+  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive, error);
+  if (error) return base::ErrnoStatus(error.value(), base::StrCat("copy ", from, " to ", to));
+  KEEL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::PosixFileSystem().List(to));
+  for (const std::string& name : names) {
+    KEEL_ASSIGN_OR_RETURN(auto file, base::PosixFileSystem().Open(
+                                         to + "/" + name, base::FileSystem::Mode::kReadWrite));
+    KEEL_RETURN_IF_ERROR(file->Sync());
+  }
+  std::filesystem::remove_all(from, error);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
+  base::FileSystem& fs = base::PosixFileSystem();
+  std::unique_ptr<Store> store(new Store(options));
+  const std::string& dir = options.dir;
+  KEEL_RETURN_IF_ERROR(fs.CreateDirs(dir));
+  KEEL_ASSIGN_OR_RETURN(store->lock_, fs.Lock(dir + "/LOCK"));
+
+  bool create = false;
+  if (fs.Exists(dir + "/CURRENT")) {
+    KEEL_ASSIGN_OR_RETURN(std::string name, base::ReadFile(fs, dir + "/CURRENT"));
+    while (!name.empty() && name.back() == '\n') name.pop_back();
+    store->number_ =
+        std::strtoull(name.c_str() + std::min(name.size(), kPrefix.size()), nullptr, 10);
+    if (store->number_ == 0 || name != DatabaseName(store->number_)) {
+      return absl::DataLossError(
+          base::StrCat("store ", dir, "/CURRENT is damaged: it names \"", name, "\""));
+    }
+    if (!fs.Exists(dir + "/" + name)) {
+      return absl::DataLossError(
+          base::StrCat("store ", dir, "/", name, " is missing, though ", dir, "/CURRENT names it"));
+    }
+  } else {
+    store->number_ = 1;
+    create = true;
+  }
+  const std::string name = DatabaseName(store->number_);
+  KEEL_ASSIGN_OR_RETURN(const std::vector<std::string> entries, fs.List(dir));
+  for (const std::string& entry : entries) {
+    // With no CURRENT nothing was ever promised: a first start that crashed begins anew.
+    if (std::string_view(entry).substr(0, kPrefix.size()) != kPrefix || (!create && entry == name))
+      continue;
+    KEEL_RETURN_IF_ERROR(fs.RemoveAll(dir + "/" + entry));
+  }
+  KEEL_ASSIGN_OR_RETURN(std::shared_ptr<Database> database,
+                        Database::Open(dir + "/" + name, options, create));
+  if (create) KEEL_RETURN_IF_ERROR(SetCurrent(dir, store->number_));
+  KEEL_RETURN_IF_ERROR(store->Adopt(std::move(database)));
+  return store;
+}
+
+Store::~Store() {
+  std::shared_ptr<Compactor> compactor;
+  {
+    absl::MutexLock lock(&mutex_);
+    compactor = std::move(compactor_);
+  }
+}
+
+// Makes `database` the one in force, for all but the disk.
+absl::Status Store::Adopt(std::shared_ptr<Database> database) {
+  KEEL_ASSIGN_OR_RETURN(applied_, ReadAppliedMeta(*database, /*durable=*/false));
+  durable_index_ = 0;
+  writer_ = std::make_unique<Writer>(database, applied_.revision, applied_.compact_revision);
+  auto view = std::make_shared<const DbView>(database, applied_.revision, applied_.compact_revision,
+                                             applied_.index);
+  auto compactor = std::make_shared<Compactor>(database);
+  absl::MutexLock lock(&mutex_);
+  database_.swap(database);
+  view_.swap(view);
+  compactor_.swap(compactor);
+  sizes_at_ns_ = 0;
+  return absl::OkStatus();
+}
+
+std::shared_ptr<Database> Store::database() const {
+  absl::MutexLock lock(&mutex_);
+  return database_;
+}
+
+absl::Status Store::Commit(uint64_t index, uint64_t term) {
+  KEEL_CHECK(index >= applied_.index && term >= applied_.term, "index=", index, " term=", term);
+  KEEL_RETURN_IF_ERROR(writer_->Commit(index, term));
+  applied_ = {index, term, writer_->revision(), writer_->compact_revision()};
+  return absl::OkStatus();
+}
+
+void Store::Publish() {
+  auto view = std::make_shared<const DbView>(database(), applied_.revision,
+                                             applied_.compact_revision, applied_.index);
+  absl::MutexLock lock(&mutex_);
+  view_.swap(view);  // the old one goes outside of the lock
+}
+
+std::shared_ptr<const DbView> Store::view() const {
+  absl::MutexLock lock(&mutex_);
+  return view_;
+}
+
+absl::StatusOr<bool> Store::GetMeta(std::string_view key, std::string* value) const {
+  rocksdb::PinnableSlice slice;
+  KEEL_ASSIGN_OR_RETURN(const bool found, database()->Get(Family::kMeta, nullptr, key, &slice));
+  if (found) value->assign(slice.data(), slice.size());
+  return found;
+}
+
+absl::Status Store::ScanMeta(
+    std::string_view prefix,
+    absl::FunctionRef<void(std::string_view, std::string_view)> visit) const {
+  const std::shared_ptr<Database> database = this->database();
+  const auto iterator = database->NewIterator(Family::kMeta, nullptr, nullptr);
+  for (iterator->Seek(ToSlice(prefix));
+       iterator->Valid() && iterator->key().starts_with(ToSlice(prefix)); iterator->Next()) {
+    visit(ToView(iterator->key()).substr(prefix.size()), ToView(iterator->value()));
+  }
+  return ToStatus(iterator->status(), base::StrCat("read store ", database->path()));
+}
+
+absl::Status Store::ScanLeases(absl::FunctionRef<void(int64_t, int64_t, int64_t)> visit) const {
+  const std::shared_ptr<Database> database = this->database();
+  const auto iterator = database->NewIterator(Family::kLease, nullptr, nullptr);
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+    std::string_view value = ToView(iterator->value());
+    int64_t granted = 0, remaining = 0;
+    if (iterator->key().size() != 8 || !ReadVarint(&value, &granted) ||
+        !ReadVarint(&value, &remaining)) {
+      return DamagedRecord(*database, Family::kLease);
+    }
+    visit(static_cast<int64_t>(LoadBig64(iterator->key().data())), granted, remaining);
+  }
+  return ToStatus(iterator->status(), base::StrCat("read store ", database->path()));
+}
+
+uint64_t Store::durable_index() {
+  const std::shared_ptr<Database> database = this->database();
+  if (database->ConsumeFlushed()) {
+    auto durable = ReadAppliedMeta(*database, /*durable=*/true);
+    if (durable.ok()) {
+      durable_index_ = durable->index;
+    } else {
+      base::Log().error("store durable index status={}", durable.status().ToString());
+    }
+  }
+  return durable_index_;
+}
+
+absl::Status Store::StartFlush() { return database()->Flush(/*wait=*/false); }
+
+void Store::SchedulePhysicalCompaction(int64_t revision) {
+  absl::MutexLock lock(&mutex_);
+  compactor_->Schedule(revision);
+}
+
+void Store::WhenPhysicallyCompacted(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) {
+  absl::MutexLock lock(&mutex_);
+  compactor_->WhenDone(revision, std::move(done));
+}
+
+absl::Status Store::WriteCheckpoint(const std::string& dir) {
+  KEEL_CHECK(!writer_->pending());
+  const std::shared_ptr<Database> database = this->database();
+  // RocksDB insists on making the folder itself.
+  KEEL_RETURN_IF_ERROR(base::PosixFileSystem().RemoveAll(dir));
+  rocksdb::Checkpoint* raw = nullptr;
+  KEEL_RETURN_IF_ERROR(ToStatus(rocksdb::Checkpoint::Create(database->db(), &raw), "checkpoint"));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+  return ToStatus(checkpoint->CreateCheckpoint(dir),
+                  base::StrCat("checkpoint of ", database->path()));
+}
+
+absl::Status Store::Restore(const std::string& dir, uint64_t index) {
+  KEEL_CHECK(!writer_->pending());
+  const uint64_t number = number_ + 1;
+  const std::string path = options_.dir + "/" + DatabaseName(number);
+  KEEL_RETURN_IF_ERROR(base::PosixFileSystem().RemoveAll(path));
+  KEEL_RETURN_IF_ERROR(MoveFolder(dir, path));
+  KEEL_RETURN_IF_ERROR(base::PosixFileSystem().SyncDir(path));
+  KEEL_ASSIGN_OR_RETURN(std::shared_ptr<Database> database,
+                        Database::Open(path, options_, /*create=*/false));
+  KEEL_ASSIGN_OR_RETURN(const AppliedMeta meta, ReadAppliedMeta(*database, /*durable=*/false));
+  if (meta.index != index) {
+    database->RemoveOnClose();
+    return absl::FailedPreconditionError(
+        base::StrCat("snapshot ", dir, " holds the log up to ", meta.index, ", not ", index));
+  }
+  KEEL_RETURN_IF_ERROR(base::PosixFileSystem().SyncDir(options_.dir));
+  KEEL_RETURN_IF_ERROR(SetCurrent(options_.dir, number));
+  number_ = number;
+  const std::shared_ptr<Database> old = this->database();
+  KEEL_RETURN_IF_ERROR(Adopt(std::move(database)));
+  old->RemoveOnClose();
+  return absl::OkStatus();
+}
+
+StoreSizes Store::sizes() const {
+  std::shared_ptr<Database> database;
+  const int64_t now = absl::GetCurrentTimeNanos();
+  {
+    absl::MutexLock lock(&mutex_);
+    if (sizes_at_ns_ != 0 && now - sizes_at_ns_ < kSizesMaxAgeNs) return sizes_;
+    sizes_at_ns_ = now;
+    database = database_;
+  }
+  const StoreSizes fresh = database->sizes();
+  absl::MutexLock lock(&mutex_);
+  sizes_ = fresh;
+  return fresh;
+}
+
+absl::Status Store::background_status() const { return database()->background_status(); }
+
+}  // namespace keel::kvstore

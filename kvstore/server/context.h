@@ -1,0 +1,73 @@
+// What all parts of a server share: who it is and what it is made of.
+//
+// Thread-safety: set up before anything runs, then only read.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/asio_loop.h"
+#include "kvstore/apply/state_machine.h"
+#include "kvstore/server/config.h"
+#include "raft/driver/node.h"
+#include "raft/transport/transport.h"
+
+namespace keel::kvstore {
+
+struct ServerContext {
+  ServerContext(ServerConfig server_config, uint64_t cluster, uint64_t member)
+      : config(std::move(server_config)), cluster_id(cluster), member_id(member) {}
+
+  const ServerConfig config;
+  const uint64_t cluster_id;
+  const uint64_t member_id;
+
+  base::AsioLoop* loop = nullptr;             // owns proposals, leases and all timers here
+  std::vector<base::AsioLoop*> io_loops;      // serve connections; the first may be `loop`
+  std::vector<base::AsioLoop*> worker_loops;  // for what may take long
+
+  raft::Node* node = nullptr;
+  raft::Transport* transport = nullptr;
+  KvStateMachine* machine = nullptr;
+
+  // Kept up to date from the apply loop; read on every request.
+  std::atomic<bool> is_learner{false};
+  std::atomic<bool> no_space{false};  // alarms
+  std::atomic<bool> corrupt{false};
+
+  bool IsLeader() const { return node->leader() == member_id; }
+  bool HasLeader() const { return node->leader() != raft::kNoNode; }
+
+  // Appends field 1 of a response, the header, with this revision.
+  void AppendHeader(int64_t revision, std::string* out) const;
+  // Appends it without a revision (the Cluster service has none).
+  void AppendClusterHeader(std::string* out) const { AppendHeader(0, out); }
+
+  // The worker whose turn it is.
+  base::AsioLoop& NextWorker() const {
+    return *worker_loops[next_worker_.fetch_add(1, std::memory_order_relaxed) %
+                         worker_loops.size()];
+  }
+
+ private:
+  mutable std::atomic<size_t> next_worker_{0};
+};
+
+// Ids for requests and leases, unique among members and over restarts without
+// any coordination: 2 bytes of the member's id, 5 bytes of the time of its
+// start in milliseconds, 1 byte to count, carrying over into the time
+// (etcd: pkg/idutil).
+class IdGenerator {
+ public:
+  IdGenerator(uint64_t member_id, uint64_t unix_ms)
+      : next_((member_id & 0xffff) << 48 | (unix_ms & 0xffffffffff) << 8) {}
+  uint64_t Next() { return next_.fetch_add(1, std::memory_order_relaxed) + 1; }
+
+ private:
+  std::atomic<uint64_t> next_;
+};
+
+}  // namespace keel::kvstore

@@ -1,0 +1,46 @@
+// etcdserverpb.KV: Range, Put, DeleteRange, Txn, Compact.
+//
+// Writes are checked here, spliced into a Command as they came and proposed;
+// the answer is sent from the apply loop. Reads of one key run on the
+// connection's loop; ranges, whose length nobody knows beforehand, on a worker.
+//
+// Thread-safety: as service.h. Lifetime: outlives the rpc::Server's last call.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kvstore/server/context.h"
+#include "kvstore/server/proposals.h"
+#include "kvstore/server/read_gate.h"
+#include "rpc/server.h"
+
+namespace keel::kvstore {
+
+class KvService {
+ public:
+  // One gate for each of context->io_loops, in their order.
+  KvService(ServerContext* context, Proposals* proposals, std::vector<ReadGate*> gates);
+
+  void RegisterOn(rpc::Server* server);
+
+ private:
+  void Range(rpc::ServerCallPtr call);
+  void Put(rpc::ServerCallPtr call);
+  void DeleteRange(rpc::ServerCallPtr call);
+  void Txn(rpc::ServerCallPtr call);
+  void Compact(rpc::ServerCallPtr call);
+
+  void Write(CommandField field, rpc::ServerCallPtr call);
+  ReadGate& GateOf(const rpc::ServerCall& call) const;
+  // A read at the newest view, or behind the gate; `answer` runs on the call's
+  // loop, or on a worker when `long_read`.
+  void Read(rpc::ServerCallPtr call, bool serializable, bool long_read,
+            void (*answer)(const ServerContext&, const rpc::ServerCallPtr&, const ReadView&));
+
+  ServerContext* const context_;
+  Proposals* const proposals_;
+  const std::vector<ReadGate*> gates_;
+};
+
+}  // namespace keel::kvstore

@@ -1,0 +1,71 @@
+// Requests that only the leader can answer, from any member: answered here
+// when this member leads, else sent to the leader, and asked again when the
+// answer stays away or the leader changes, until the request's time is up.
+//
+//   calls.Handle(PeerRequest::LEASE_KEEP_ALIVE, [](std::string_view body, Reply reply) { ... });
+//   calls.Ask(PeerRequest::LEASE_KEEP_ALIVE, bytes, [](absl::StatusOr<std::string> body) { ... });
+//
+// A request may be carried out more than once: handlers are idempotent.
+//
+// Thread-safety: everything on the server's loop, where `done` and handlers
+// run too; a Reply may be called from any thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/container/btree_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "kvstore/server/context.h"
+#include "kvstore/server/peer.pb.h"
+
+namespace keel::kvstore {
+
+class LeaderCalls {
+ public:
+  using Kind = keel::kv::PeerRequest::Kind;
+  using Done = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
+  using Reply = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
+  using Handler = std::function<void(std::string_view body, Reply reply)>;
+
+  explicit LeaderCalls(ServerContext* context);
+
+  // What this member does for `kind` when it leads. ErrNotLeader() as a reply
+  // makes the asker look for the leader again.
+  void Handle(Kind kind, Handler handler);
+
+  // Errors: those of the handler; "no leader" and "request timed out" when the
+  // time is up.
+  void Ask(Kind kind, std::string body, Done done);
+
+  void OnUserMessage(raft::NodeId from, std::string_view payload);
+  void OnLeaderChange();
+  // Asks again and fails what is out of time; called regularly.
+  void Tick();
+  void Stop();
+
+ private:
+  struct Call {
+    Kind kind;
+    std::string body;
+    Done done;
+    base::TimePoint start;
+    base::TimePoint asked;
+    raft::NodeId asked_of = raft::kNoNode;
+  };
+
+  void Send(uint64_t id, Call& call);
+  void OnAnswer(uint64_t id, absl::StatusOr<std::string> answer);
+  void Serve(Kind kind, std::string_view body, Reply reply);
+
+  ServerContext* const context_;
+  std::map<Kind, Handler> handlers_;
+  absl::btree_map<uint64_t, Call> calls_;  // by id: by age
+  uint64_t next_id_;
+  bool stopped_ = false;
+};
+
+}  // namespace keel::kvstore

@@ -1,0 +1,150 @@
+#include "kvstore/server/maintenance_service.h"
+
+#include "base/strings.h"
+#include "kvstore/api/rpc.pb.h"
+#include "kvstore/mvcc/errors.h"
+#include "kvstore/server/errors.h"
+#include "kvstore/server/service.h"
+
+namespace keel::kvstore {
+
+namespace pb = etcdserverpb;
+using base::StrCat;
+using Call = rpc::ServerCallPtr;
+
+MaintenanceService::MaintenanceService(ServerContext* context, Proposals* proposals)
+    : context_(context), proposals_(proposals) {}
+
+void MaintenanceService::RegisterOn(rpc::Server* server) {
+  Register(server, "/etcdserverpb.Maintenance/Status", context_, {.learner_may = true},
+           [this](Call call) { Status(std::move(call)); });
+  Register(server, "/etcdserverpb.Maintenance/Alarm", context_, {},
+           [this](Call call) { Alarm(std::move(call)); });
+  Register(server, "/etcdserverpb.Maintenance/Hash", context_, {},
+           [this](Call call) { Hash(std::move(call)); });
+  Register(server, "/etcdserverpb.Maintenance/HashKV", context_, {},
+           [this](Call call) { HashKv(std::move(call)); });
+  Register(server, "/etcdserverpb.Maintenance/MoveLeader", context_, {},
+           [this](Call call) { MoveLeader(std::move(call)); });
+  Register(server, "/etcdserverpb.Maintenance/Downgrade", context_, {},
+           [this](Call call) { Downgrade(std::move(call)); });
+  // The store gives space back by itself, beside the load: there is nothing left to do.
+  Register(server, "/etcdserverpb.Maintenance/Defragment", context_, {},
+           [](Call call) { call->Reply(std::string()); });
+}
+
+void MaintenanceService::Status(Call call) {
+  const ServerContext& context = *context_;
+  const StoreSizes sizes = context.machine->sizes();
+  pb::StatusResponse response;
+  response.set_version(kEtcdVersion);
+  response.set_dbsize(sizes.db_bytes);
+  response.set_dbsizeinuse(sizes.in_use_bytes);
+  response.set_dbsizequota(context.config.quota_backend_bytes);
+  response.set_leader(context.node->leader());
+  response.set_raftindex(context.node->commit_index());
+  response.set_raftterm(context.node->term());
+  response.set_raftappliedindex(context.node->applied_index());
+  response.set_islearner(context.is_learner.load(std::memory_order_relaxed));
+  response.set_storageversion(kEtcdVersion);
+  response.mutable_downgradeinfo();
+  if (!context.HasLeader()) response.add_errors(std::string(base::ToStd(ErrNoLeader().message())));
+  for (const struct Alarm& alarm : context.machine->alarms()) {
+    if (alarm.type == pb::NONE) continue;
+    response.add_errors(
+        StrCat("memberID:", alarm.member_id, " alarm:", pb::AlarmType_Name(alarm.type), " "));
+  }
+  call->Reply(
+      WithHeader(context, context.machine->view()->revision(), response.SerializeAsString()));
+}
+
+void MaintenanceService::Alarm(Call call) {
+  const auto* request = ParseScratch<pb::AlarmRequest>(call->request());
+  if (request == nullptr) return call->Finish(ErrUnmarshal());
+  const std::string_view bytes = call->request();
+  proposals_->Propose(
+      CommandField::kAlarm, bytes,
+      [context = context_, call = std::move(call)](absl::Status error, ApplyResult* result) {
+        if (!error.ok()) return call->Finish(std::move(error));
+        if (!result->status.ok()) return call->Finish(std::move(result->status));
+        call->Reply(WithHeader(*context, result->revision, result->body));
+      });
+}
+
+void MaintenanceService::Hash(Call call) {
+  context_->NextWorker().Post([context = context_, call = std::move(call)] {
+    const std::shared_ptr<const ReadView> view = context->machine->view();
+    const absl::StatusOr<uint32_t> hash = view->Hash();
+    if (!hash.ok()) return call->Finish(hash.status());
+    pb::HashResponse response;
+    response.set_hash(*hash);
+    call->Reply(WithHeader(*context, view->revision(), response.SerializeAsString()));
+  });
+}
+
+void MaintenanceService::HashKv(Call call) {
+  const auto* request = ParseScratch<pb::HashKVRequest>(call->request());
+  if (request == nullptr) return call->Finish(ErrUnmarshal());
+  context_->NextWorker().Post(
+      [context = context_, call = std::move(call), revision = request->revision()] {
+        const std::shared_ptr<const ReadView> view = context->machine->view();
+        const absl::StatusOr<HashResult> hash = view->HashKv(revision);
+        if (!hash.ok()) return call->Finish(hash.status());
+        pb::HashKVResponse response;
+        response.set_hash(hash->hash);
+        response.set_compact_revision(hash->compact_revision);
+        response.set_hash_revision(hash->revision);
+        call->Reply(WithHeader(*context, view->revision(), response.SerializeAsString()));
+      });
+}
+
+void MaintenanceService::MoveLeader(Call call) {
+  const auto* request = ParseScratch<pb::MoveLeaderRequest>(call->request());
+  if (request == nullptr) return call->Finish(ErrUnmarshal());
+  if (!context_->IsLeader()) return call->Finish(ErrNotLeader());
+  const uint64_t target = request->targetid();
+  if (target == context_->member_id) return call->Reply(std::string());
+  const std::optional<Member> member = context_->machine->members().Find(target);
+  if (!member.has_value() || member->is_learner) return call->Finish(ErrBadLeaderTransferee());
+  context_->node->TransferLeadership(target, [call = std::move(call)](absl::Status done) {
+    if (!done.ok()) return call->Finish(ErrTimeout());
+    call->Reply(std::string());
+  });
+}
+
+void MaintenanceService::Downgrade(Call call) {
+  call->Finish(absl::UnimplementedError("etcdserver: there is no older version to go down to"));
+}
+
+void RegisterAuth(rpc::Server* server, const ServerContext* context) {
+  Register(server, "/etcdserverpb.Auth/AuthStatus", context, {}, [context](Call call) {
+    pb::AuthStatusResponse response;
+    response.set_authrevision(1);
+    call->Reply(
+        WithHeader(*context, context->machine->view()->revision(), response.SerializeAsString()));
+  });
+  Register(server, "/etcdserverpb.Auth/Authenticate", context, {},
+           [](Call call) { call->Finish(ErrAuthNotEnabled()); });
+  for (const char* method :
+       {"AuthEnable", "UserAdd", "UserGet", "UserList", "UserDelete", "UserChangePassword",
+        "UserGrantRole", "UserRevokeRole", "RoleAdd", "RoleGet", "RoleList", "RoleDelete",
+        "RoleGrantPermission", "RoleRevokePermission"}) {
+    Register(server, StrCat("/etcdserverpb.Auth/", method), context, {}, [](Call call) {
+      call->Finish(
+          absl::UnimplementedError("etcdserver: users and roles are not offered by this server"));
+    });
+  }
+  // Already off.
+  Register(server, "/etcdserverpb.Auth/AuthDisable", context, {}, [context](Call call) {
+    call->Reply(WithHeader(*context, context->machine->view()->revision(), ""));
+  });
+}
+
+void RegisterHealth(rpc::Server* server, const ServerContext* context) {
+  server->RegisterUnary("/grpc.health.v1.Health/Check", [context](Call call) {
+    // HealthCheckResponse.status (1): SERVING = 1, NOT_SERVING = 2.
+    call->Reply(std::string(context->HasLeader() ? "\x08\x01" : "\x08\x02"));
+  });
+}
+
+}  // namespace keel::kvstore

@@ -1,0 +1,40 @@
+// etcdserverpb.Maintenance, and Auth as far as it says that there is none.
+//
+// Thread-safety: as service.h. Lifetime: outlives the rpc::Server's last call.
+#pragma once
+
+#include "kvstore/server/context.h"
+#include "kvstore/server/proposals.h"
+#include "rpc/server.h"
+
+namespace keel::kvstore {
+
+// The version of etcd whose API this server speaks.
+inline constexpr char kEtcdVersion[] = "3.6.0";
+
+class MaintenanceService {
+ public:
+  MaintenanceService(ServerContext* context, Proposals* proposals);
+
+  void RegisterOn(rpc::Server* server);
+
+ private:
+  void Status(rpc::ServerCallPtr call);
+  void Alarm(rpc::ServerCallPtr call);
+  void Hash(rpc::ServerCallPtr call);
+  void HashKv(rpc::ServerCallPtr call);
+  void MoveLeader(rpc::ServerCallPtr call);
+  void Downgrade(rpc::ServerCallPtr call);
+
+  ServerContext* const context_;
+  Proposals* const proposals_;
+};
+
+// Auth is not offered: AuthStatus says so, Authenticate fails as it does in an
+// etcd without auth, and what would set it up is Unimplemented.
+void RegisterAuth(rpc::Server* server, const ServerContext* context);
+
+// grpc.health.v1.Health/Check: SERVING while a leader is known.
+void RegisterHealth(rpc::Server* server, const ServerContext* context);
+
+}  // namespace keel::kvstore

@@ -1,0 +1,227 @@
+#include "kvstore/server/proposals.h"
+
+#include <google/protobuf/io/coded_stream.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "kvstore/server/errors.h"
+
+namespace keel::kvstore {
+
+namespace {
+
+using google::protobuf::io::CodedOutputStream;
+
+uint64_t UnixMs() {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                   std::chrono::system_clock::now().time_since_epoch())
+                                   .count());
+}
+
+}  // namespace
+
+Proposals::Proposals(ServerContext* context)
+    : context_(context), ids_(context->member_id, UnixMs()) {}
+
+std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view request) const {
+  // keel.kv.Command: id (1), proposer (2), the request as the client encoded it.
+  std::string out;
+  out.resize(1 + CodedOutputStream::VarintSize64(id) + 1 +
+             CodedOutputStream::VarintSize64(context_->member_id) + 1 +
+             CodedOutputStream::VarintSize64(request.size()) + request.size());
+  auto* to = reinterpret_cast<uint8_t*>(out.data());
+  *to++ = 1 << 3;
+  to = CodedOutputStream::WriteVarint64ToArray(id, to);
+  *to++ = 2 << 3;
+  to = CodedOutputStream::WriteVarint64ToArray(context_->member_id, to);
+  *to++ = static_cast<uint8_t>(static_cast<int>(field) << 3 | 2);
+  to = CodedOutputStream::WriteVarint64ToArray(request.size(), to);
+  std::copy(request.begin(), request.end(), to);
+  return out;
+}
+
+void Proposals::Propose(CommandField field, std::string_view request, Done done) {
+  if (context_->node->commit_index() > context_->node->applied_index() + kMaxApplyGap) {
+    failed_total_.fetch_add(1, std::memory_order_relaxed);
+    return done(ErrTooManyRequests(), nullptr);
+  }
+  const uint64_t id = ids_.Next();
+  auto payload = std::make_shared<const std::string>(Encode(id, field, request));
+  if (payload->size() > context_->config.max_request_bytes) {
+    return done(ErrRequestTooLarge(), nullptr);
+  }
+  Waiting waiting{.done = std::move(done),
+                  .start = context_->loop->Now(),
+                  .payload = payload,
+                  .bytes = payload->size()};
+  if (Add(id, std::move(waiting))) Send(id, payload);
+}
+
+void Proposals::ProposeChange(absl::AnyInvocable<raft::ConfChange(uint64_t id)> make, Done done) {
+  const uint64_t id = ids_.Next();
+  if (!Add(id, {.done = std::move(done), .start = context_->loop->Now()})) return;
+  context_->node->ProposeConfChange(make(id), [this, id](absl::Status refused) {
+    Fail(id, refused.code() == absl::StatusCode::kUnavailable ? ErrNoLeader() : ErrUnhealthy());
+  });
+}
+
+bool Proposals::Add(uint64_t id, Waiting waiting) {
+  absl::Status refused;
+  Done done;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopped_) {
+      refused = ErrStopped();
+    } else if (waiting_bytes_ + waiting.bytes > kMaxPendingBytes) {
+      refused = ErrTooManyRequests();
+    } else {
+      waiting_bytes_ += waiting.bytes;
+      by_start_.emplace_back(waiting.start, id);
+      waiting_.emplace(id, std::move(waiting));
+      return true;
+    }
+    done = std::move(waiting.done);
+  }
+  failed_total_.fetch_add(1, std::memory_order_relaxed);
+  done(refused, nullptr);
+  return false;
+}
+
+Proposals::Done Proposals::Take(uint64_t id) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = waiting_.find(id);
+  if (it == waiting_.end()) return nullptr;
+  Done done = std::move(it->second.done);
+  waiting_bytes_ -= it->second.bytes;
+  waiting_.erase(it);
+  return done;
+}
+
+void Proposals::Send(uint64_t id, const raft::Payload& payload) {
+  // Two words of capture, so that a proposal costs no allocation for it.
+  context_->node->Propose(payload,
+                          [this, id](absl::Status refused) { OnRefused(id, std::move(refused)); });
+}
+
+void Proposals::OnRefused(uint64_t id, absl::Status refused) {
+  if (refused.code() == absl::StatusCode::kUnavailable) {
+    held_.push_back(id);
+  } else if (refused.code() == absl::StatusCode::kResourceExhausted) {
+    Fail(id, ErrTooManyRequests());
+  } else {
+    Fail(id, std::move(refused));
+  }
+}
+
+void Proposals::Fail(uint64_t id, absl::Status error) {
+  Done done = Take(id);
+  if (done == nullptr) return;
+  failed_total_.fetch_add(1, std::memory_order_relaxed);
+  done(std::move(error), nullptr);
+}
+
+void Proposals::OnResults(std::span<ApplyResult> results) {
+  // One lock for the whole batch; the answers go out after it.
+  thread_local std::vector<std::pair<Done, ApplyResult*>> ready;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (ApplyResult& result : results) {
+      const auto it = waiting_.find(result.id);
+      if (it == waiting_.end()) continue;
+      ready.emplace_back(std::move(it->second.done), &result);
+      waiting_bytes_ -= it->second.bytes;
+      waiting_.erase(it);
+    }
+  }
+  for (auto& [done, result] : ready) done(absl::OkStatus(), result);
+  ready.clear();
+}
+
+void Proposals::OnLeaderChange(bool has_leader) {
+  (has_leader ? leader_elected_ : leader_lost_) = context_->loop->Now();
+  if (has_leader) Retry();
+}
+
+void Proposals::Retry() {
+  const std::vector<uint64_t> held = std::move(held_);
+  held_.clear();
+  for (const uint64_t id : held) {
+    raft::Payload payload;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto it = waiting_.find(id);
+      if (it != waiting_.end()) payload = it->second.payload;
+    }
+    if (payload != nullptr) Send(id, payload);
+  }
+}
+
+void Proposals::OnReset() {
+  std::vector<std::pair<Done, base::TimePoint>> lost;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto& [id, waiting] : waiting_) lost.emplace_back(std::move(waiting.done), waiting.start);
+    waiting_.clear();
+    waiting_bytes_ = 0;
+  }
+  for (auto& [done, start] : lost) done(TimeoutError(start), nullptr);
+}
+
+void Proposals::Tick() {
+  const base::TimePoint now = context_->loop->Now();
+  std::vector<std::pair<Done, base::TimePoint>> late;
+  {
+    absl::MutexLock lock(&mutex_);
+    while (!by_start_.empty()) {
+      const auto [start, id] = by_start_.front();
+      const auto it = waiting_.find(id);
+      if (it != waiting_.end()) {
+        if (start + context_->config.request_timeout() > now) break;
+        late.emplace_back(std::move(it->second.done), start);
+        waiting_bytes_ -= it->second.bytes;
+        waiting_.erase(it);
+      }
+      by_start_.pop_front();
+    }
+  }
+  failed_total_.fetch_add(late.size(), std::memory_order_relaxed);
+  for (auto& [done, start] : late) done(TimeoutError(start), nullptr);
+  if (!held_.empty() && context_->HasLeader()) Retry();
+}
+
+void Proposals::Stop() {
+  absl::flat_hash_map<uint64_t, Waiting> left;
+  {
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+    left.swap(waiting_);
+    waiting_bytes_ = 0;
+    by_start_.clear();
+  }
+  for (auto& [id, waiting] : left) waiting.done(ErrStopped(), nullptr);
+}
+
+size_t Proposals::pending() const {
+  absl::MutexLock lock(&mutex_);
+  return waiting_.size();
+}
+
+// etcd: EtcdServer.parseProposeCtxErr.
+absl::Status Proposals::TimeoutError(base::TimePoint start) const {
+  const base::TimePoint previous_lost = leader_elected_ - 2 * context_->config.election();
+  if (leader_elected_ != base::TimePoint() && start > previous_lost && start < leader_elected_) {
+    return ErrTimeoutDueToLeaderFail();
+  }
+  const raft::NodeId leader = context_->node->leader();
+  const base::Duration waited = context_->loop->Now() - start;
+  if (leader != raft::kNoNode && leader != context_->member_id &&
+      context_->transport->SinceHeard(leader) > waited) {
+    return ErrTimeoutDueToConnectionLost();
+  }
+  return ErrTimeout();
+}
+
+}  // namespace keel::kvstore

@@ -1,0 +1,386 @@
+#include "kvstore/server/server.h"
+
+#include <future>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "kvstore/apply/command.pb.h"
+#include "kvstore/server/cluster_service.h"
+#include "kvstore/server/compactor.h"
+#include "kvstore/server/context.h"
+#include "kvstore/server/http_service.h"
+#include "kvstore/server/kv_service.h"
+#include "kvstore/server/leader_calls.h"
+#include "kvstore/server/lease_service.h"
+#include "kvstore/server/lessor.h"
+#include "kvstore/server/maintenance_service.h"
+#include "kvstore/server/proposals.h"
+#include "kvstore/server/read_gate.h"
+#include "kvstore/server/server_metrics.h"
+#include "kvstore/server/space_watch.h"
+#include "kvstore/server/url.h"
+
+namespace keel::kvstore {
+
+namespace pb = etcdserverpb;
+using base::StrCat;
+
+namespace {
+
+constexpr base::Duration kTick = std::chrono::milliseconds(100);
+constexpr uint64_t kTicksPerSecond = 10;
+
+Lessor::Options LessorOptions(base::Loop* loop, const ServerConfig& config, Proposals* proposals) {
+  Lessor::Options options;
+  options.loop = loop;
+  options.election = config.election();
+  options.revoke = [proposals](int64_t id) {
+    pb::LeaseRevokeRequest request;
+    request.set_id(id);
+    proposals->Propose(CommandField::kLeaseRevoke, request.SerializeAsString(),
+                       [](absl::Status, ApplyResult*) {});
+  };
+  options.checkpoint = [proposals](const std::vector<Lease>& leases) {
+    pb::LeaseCheckpointRequest request;
+    for (const Lease& lease : leases) {
+      pb::LeaseCheckpoint* checkpoint = request.add_checkpoints();
+      checkpoint->set_id(lease.id);
+      checkpoint->set_remaining_ttl(lease.remaining_ttl);
+    }
+    proposals->Propose(CommandField::kLeaseCheckpoint, request.SerializeAsString(),
+                       [](absl::Status, ApplyResult*) {});
+  };
+  return options;
+}
+
+// "http://host:port" of a peer → "host:port". A member may have several URLs: the first that
+// parses.
+std::string PeerAddress(const Member& member) {
+  for (const std::string& text : member.peer_urls) {
+    if (const absl::StatusOr<Url> url = ParseUrl(text); url.ok()) return url->HostPort();
+  }
+  return "";
+}
+
+}  // namespace
+
+struct Server::Parts {
+  explicit Parts(ServerOptions options)
+      : context(std::move(options.config), options.identity.cluster_id, options.identity.member_id),
+        proposals(&context),
+        lessor(LessorOptions(options.loop, context.config, &proposals)),
+        calls(&context),
+        space(&context, &proposals, options.fs != nullptr ? options.fs : &base::PosixFileSystem()),
+        compactor(&context, &proposals) {
+    context.loop = options.loop;
+    context.io_loops = std::move(options.io_loops);
+    context.worker_loops = std::move(options.worker_loops);
+    KEEL_CHECK(!context.worker_loops.empty());
+    std::vector<ReadGate*> all;
+    for (base::AsioLoop* loop : context.io_loops) {
+      all.push_back(gates.emplace_back(std::make_unique<ReadGate>(&context, loop)).get());
+    }
+    KEEL_CHECK(!all.empty() && &all[0]->loop() == context.loop);
+    kv.emplace(&context, &proposals, all);
+    lease.emplace(&context, &proposals, all[0], &lessor, &calls);
+    cluster.emplace(&context, &proposals, all[0], &calls);
+    maintenance.emplace(&context, &proposals);
+    http.emplace(&context, all[0], [this] { return metrics.Exposition(); });
+  }
+
+  ServerContext context;
+  Proposals proposals;
+  std::vector<std::unique_ptr<ReadGate>> gates;  // one for each I/O loop
+  Lessor lessor;
+  LeaderCalls calls;
+  SpaceWatch space;
+  Compactor compactor;
+  std::optional<KvService> kv;
+  std::optional<LeaseService> lease;
+  std::optional<ClusterService> cluster;
+  std::optional<MaintenanceService> maintenance;
+  std::optional<HttpService> http;
+  ServerMetrics metrics{&context, &proposals};
+
+  // Set by Start: before, what apply says is on its way to be read from the tables.
+  std::atomic<bool> started{false};
+  bool stopped = false;  // the rest: on the loop
+  bool published = false;
+  bool publishing = false;
+  bool proposing_version = false;
+  uint64_t ticks = 0;
+  raft::SoftState state;
+  base::TimerId timer = 0;
+  base::TimePoint leader_seen{};
+  bool leader_missing = false;
+  std::function<void()> on_leader_missing;
+  std::map<uint64_t, std::string> peers;  // address by id, as the transport knows them
+};
+
+Server::Server(ServerOptions options) : parts_(std::make_unique<Parts>(std::move(options))) {}
+
+Server::~Server() { Stop(); }
+
+void Server::FillNodeOptions(raft::NodeOptions* options) {
+  options->on_state_change = [this](const raft::SoftState& state, raft::Term term) {
+    OnStateChange(state, term);
+  };
+  options->on_user_message = [this](raft::NodeId from, std::string payload) {
+    if (parts_->started.load() && !parts_->stopped) parts_->calls.OnUserMessage(from, payload);
+  };
+  options->on_log_sync = [this](base::Duration took) { parts_->metrics.wal_fsync.Observe(took); };
+}
+
+void Server::Start(raft::Node* node, raft::Transport* transport, KvStateMachine* machine) {
+  ServerContext& context = parts_->context;
+  context.node = node;
+  context.transport = transport;
+  context.machine = machine;
+  std::promise<void> done;
+  context.loop->Post([this, &done] {
+    parts_->started.store(true);
+    ReadState();
+    // The node may have begun to lead before the server could hear of it.
+    raft::SoftState state{.leader = parts_->context.node->leader(),
+                          .role = parts_->context.node->role()};
+    parts_->state = raft::SoftState();
+    OnStateChange(state, parts_->context.node->term());
+    Tick();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+void Server::RegisterOn(rpc::Server* server) {
+  KEEL_CHECK(parts_->started.load());
+  parts_->kv->RegisterOn(server);
+  parts_->lease->RegisterOn(server);
+  parts_->cluster->RegisterOn(server);
+  parts_->maintenance->RegisterOn(server);
+  RegisterAuth(server, &parts_->context);
+  RegisterHealth(server, &parts_->context);
+  server->SetHttpHandler(HttpHandler());
+  parts_->metrics.rpc_servers.push_back(server);
+}
+
+rpc::Server::HttpHandler Server::HttpHandler() {
+  return [http = &*parts_->http](rpc::HttpRequest request, rpc::HttpRespond respond) {
+    http->Handle(std::move(request), std::move(respond));
+  };
+}
+
+void Server::AddMetrics(std::function<void(std::string* out)> append) {
+  parts_->metrics.more.push_back(std::move(append));
+}
+
+void Server::SetOnLeaderMissing(std::function<void()> callback) {
+  parts_->context.loop->Post([this, callback = std::move(callback)]() mutable {
+    parts_->on_leader_missing = std::move(callback);
+  });
+}
+
+void Server::Stop() {
+  if (!parts_->started.load()) return;
+  ServerContext& context = parts_->context;
+  for (size_t i = 0; i < context.io_loops.size(); ++i) {
+    std::promise<void> done;
+    context.io_loops[i]->Post([this, i, &done] {
+      if (i == 0 && !parts_->stopped) {
+        parts_->stopped = true;
+        parts_->context.loop->Cancel(parts_->timer);
+        parts_->lessor.Lead(false);
+        parts_->calls.Stop();
+        parts_->proposals.Stop();
+      }
+      parts_->gates[i]->Stop();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  parts_->started.store(false);
+}
+
+std::string Server::EncodeHeader(int64_t revision) const {
+  std::string out;
+  parts_->context.AppendHeader(revision, &out);
+  return out;
+}
+
+uint64_t Server::cluster_id() const { return parts_->context.cluster_id; }
+uint64_t Server::member_id() const { return parts_->context.member_id; }
+uint64_t Server::raft_term() const { return parts_->context.node->term(); }
+bool Server::HasLeader() const { return parts_->context.HasLeader(); }
+
+// ---- from apply
+
+void Server::PostToLoop(base::Task task) {
+  if (!parts_->started.load()) return;  // Start reads the tables
+  parts_->context.loop->Dispatch([this, task = std::move(task)]() mutable {
+    if (!parts_->stopped) task();
+  });
+}
+
+void Server::OnResults(std::span<ApplyResult> results) { parts_->proposals.OnResults(results); }
+
+void Server::OnLeaseGranted(const Lease& lease) {
+  parts_->metrics.leases_granted.fetch_add(1, std::memory_order_relaxed);
+  PostToLoop([this, lease] { parts_->lessor.OnGranted(lease); });
+}
+
+void Server::OnLeaseRevoked(int64_t id) {
+  parts_->metrics.leases_revoked.fetch_add(1, std::memory_order_relaxed);
+  PostToLoop([this, id] { parts_->lessor.OnRevoked(id); });
+}
+
+void Server::OnLeaseCheckpointed(const Lease& lease) {
+  PostToLoop([this, lease] { parts_->lessor.OnCheckpointed(lease); });
+}
+
+void Server::OnMembersChanged() {
+  PostToLoop([this] { ConnectPeers(); });
+}
+
+void Server::OnAlarmsChanged() {
+  const ServerContext& context = parts_->context;
+  if (context.machine == nullptr) return;
+  parts_->context.no_space.store(context.machine->HasAlarm(pb::NOSPACE));
+  parts_->context.corrupt.store(context.machine->HasAlarm(pb::CORRUPT));
+}
+
+void Server::OnReset() {
+  PostToLoop([this] {
+    parts_->proposals.OnReset();
+    ReadState();
+  });
+}
+
+// ---- on the loop
+
+void Server::ReadState() {
+  parts_->lessor.Assign(parts_->context.machine->leases().List());
+  OnAlarmsChanged();
+  ConnectPeers();
+}
+
+void Server::ConnectPeers() {
+  ServerContext& context = parts_->context;
+  std::map<uint64_t, std::string> wanted;
+  bool present = false;
+  for (const Member& member : context.machine->members().List()) {
+    if (member.id == context.member_id) {
+      present = true;
+      context.is_learner.store(member.is_learner);
+      continue;
+    }
+    if (std::string address = PeerAddress(member); !address.empty())
+      wanted[member.id] = std::move(address);
+  }
+  for (const auto& [id, address] : parts_->peers) {
+    const auto it = wanted.find(id);
+    if (it == wanted.end() || it->second != address) context.transport->RemovePeer(id);
+  }
+  for (const auto& [id, address] : wanted) {
+    const auto it = parts_->peers.find(id);
+    if (it == parts_->peers.end() || it->second != address) {
+      context.transport->AddPeer(id, address);
+      base::Log().info("peer member={:x} address={}", id, address);
+    }
+  }
+  parts_->peers = std::move(wanted);
+  if (!present && context.machine->members().WasRemoved(context.member_id)) {
+    base::Log().error("this member ({:x}) has been removed from the cluster; it stops",
+                      context.member_id);
+    if (on_removed) on_removed();
+  }
+}
+
+void Server::OnStateChange(const raft::SoftState& state, raft::Term term) {
+  if (!parts_->started.load() || parts_->stopped) return;
+  const raft::SoftState before = parts_->state;
+  parts_->state = state;
+  if (state.leader != before.leader) {
+    if (state.leader == raft::kNoNode) {
+      base::Log().warn("no leader term={}", term);
+    } else {
+      base::Log().info("leader is {:x}{} term={}", state.leader,
+                       state.leader == parts_->context.member_id ? " (this member)" : "", term);
+      parts_->metrics.leader_changes.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  parts_->lessor.Lead(state.role == raft::Role::kLeader);
+  if (state.leader == before.leader) return;
+  parts_->proposals.OnLeaderChange(state.leader != raft::kNoNode);
+  parts_->calls.OnLeaderChange();
+  parts_->gates[0]->Tick();
+  Publish();
+}
+
+void Server::Tick() {
+  ServerContext& context = parts_->context;
+  parts_->timer = context.loop->After(kTick, [this] { Tick(); });
+  parts_->proposals.Tick();
+  parts_->calls.Tick();
+  parts_->gates[0]->Tick();
+  for (size_t i = 1; i < parts_->gates.size(); ++i) {
+    context.io_loops[i]->Post([gate = parts_->gates[i].get()] { gate->Tick(); });
+  }
+  parts_->lessor.Tick();
+  const base::TimePoint now = context.loop->Now();
+  if (context.HasLeader() || parts_->leader_seen == base::TimePoint()) {
+    parts_->leader_seen = now;
+    parts_->leader_missing = false;
+  } else if (!parts_->leader_missing && now - parts_->leader_seen > 3 * context.config.election()) {
+    parts_->leader_missing = true;
+    if (parts_->on_leader_missing) parts_->on_leader_missing();
+  }
+  if (parts_->ticks++ % kTicksPerSecond != 0) return;
+  parts_->space.Tick();
+  parts_->compactor.Tick();
+  parts_->metrics.lease_expired.store(parts_->lessor.expired_total(), std::memory_order_relaxed);
+  Publish();
+}
+
+// Tells the cluster this member's name and client URLs when it does not know
+// them, and, as leader, the cluster's version.
+void Server::Publish() {
+  ServerContext& context = parts_->context;
+  if (!context.HasLeader()) return;
+  if (context.IsLeader() && context.machine->cluster_version().empty() &&
+      !parts_->proposing_version) {
+    keel::kv::ClusterVersion version;
+    version.set_version(kEtcdVersion);
+    parts_->proposing_version = true;
+    parts_->proposals.Propose(CommandField::kClusterVersion, version.SerializeAsString(),
+                              [this](absl::Status, ApplyResult*) {
+                                PostToLoop([this] { parts_->proposing_version = false; });
+                              });
+  }
+  if (parts_->published || parts_->publishing) return;
+  const std::optional<Member> self = context.machine->members().Find(context.member_id);
+  if (!self.has_value()) return;  // not known here yet: the log will say
+  const std::vector<std::string> urls = UrlStrings(context.config.advertise_client_urls);
+  if (self->name == context.config.name && self->client_urls == urls) {
+    parts_->published = true;
+    base::Log().info(
+        "ready to serve client requests name={} member={:x} cluster={:x} client_urls={}",
+        context.config.name, context.member_id, context.cluster_id, absl::StrJoin(urls, ","));
+    return;
+  }
+  keel::kv::MemberAttributes attributes;
+  attributes.set_member_id(context.member_id);
+  attributes.set_name(context.config.name);
+  for (const std::string& url : urls) attributes.add_client_urls(url);
+  parts_->publishing = true;
+  parts_->proposals.Propose(CommandField::kMemberAttributes, attributes.SerializeAsString(),
+                            [this](absl::Status error, ApplyResult*) {
+                              PostToLoop([this] {
+                                parts_->publishing = false;
+                                Publish();
+                              });
+                            });
+}
+
+}  // namespace keel::kvstore

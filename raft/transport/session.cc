@@ -1,0 +1,168 @@
+// Connections that peers open to this member.
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "raft/transport/shared.h"
+
+namespace keel::raft {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr std::string_view kMagic = "KEELPEER";
+
+// A closed socket keeps its coroutine from going on, so nothing else is needed.
+void Close(const SocketPtr& socket) {
+  boost::system::error_code ignored;
+  socket->close(ignored);
+}
+
+std::string RemoteOf(const Tcp::socket& socket) {
+  boost::system::error_code ec;
+  const auto endpoint = socket.remote_endpoint(ec);
+  return ec ? "unknown" : base::StrCat(endpoint.address().to_string(), ":", endpoint.port());
+}
+
+// Reads the hello and answers it. False when the connection was refused.
+asio::awaitable<bool> Accept(std::shared_ptr<TransportShared> shared, SocketPtr socket,
+                             Hello* hello) {
+  const std::string remote = RemoteOf(*socket);
+  Deadline deadline(socket, shared->options.handshake_limit);
+  std::string bytes(kHelloBytes, '\0');
+  // The first bytes alone tell most of what is not a peer, without waiting for more.
+  size_t got = 0;
+  while (got < kHelloBytes) {
+    const auto [ec, n] = co_await socket->async_read_some(
+        asio::buffer(bytes.data() + got, kHelloBytes - got), kAwait);
+    got += n;
+    const size_t seen = std::min(got, kMagic.size());
+    if (bytes.compare(0, seen, kMagic.substr(0, seen)) != 0) {
+      shared->Refused(remote, "not the peer protocol");
+      co_return false;
+    }
+    if (ec) {
+      if (!shared->messages.closed()) shared->Refused(remote, "no hello");
+      co_return false;
+    }
+  }
+  const auto decoded = DecodeHello(bytes);
+  HelloReply reply{HelloResult::kOk, shared->options.cluster_id, shared->options.self};
+  std::string why;
+  if (!decoded.ok()) {
+    why = base::ToStd(decoded.status().message());
+    if (decoded.status().code() == absl::StatusCode::kInvalidArgument) {
+      shared->Refused(remote, why);
+      co_return false;
+    }
+    reply.result = HelloResult::kOtherVersion;
+  } else if (decoded->cluster_id != shared->options.cluster_id) {
+    reply.result = HelloResult::kOtherCluster;
+    why = base::StrCat("member ", absl::Hex(decoded->from), " belongs to cluster ",
+                       absl::Hex(decoded->cluster_id), ", this member to ",
+                       absl::Hex(shared->options.cluster_id));
+  } else if (decoded->to != shared->options.self) {
+    reply.result = HelloResult::kOtherMember;
+    why = base::StrCat("member ", absl::Hex(decoded->from), " expected member ",
+                       absl::Hex(decoded->to), " here, this is ", absl::Hex(shared->options.self));
+  }
+  const std::string answer = EncodeHelloReply(reply);
+  const auto [ec, n] = co_await asio::async_write(*socket, asio::buffer(answer), kAwait);
+  if (!why.empty()) shared->Refused(remote, why);
+  if (ec || !why.empty()) co_return false;
+  *hello = *decoded;
+  co_return true;
+}
+
+// Why the stream ended; OutOfRange when the peer closed it between two frames.
+asio::awaitable<absl::Status> ReadMessages(std::shared_ptr<TransportShared> shared,
+                                           SocketPtr socket, Hello hello) {
+  FrameReader reader(shared->options.max_frame_bytes);
+  while (true) {
+    const absl::Status filled = co_await reader.Fill(socket);
+    if (!filled.ok()) co_return filled;
+    // Everything that has arrived goes to the handler at once.
+    std::vector<Message> messages;
+    while (true) {
+      const auto frame = reader.Next();
+      if (!frame.ok()) co_return frame.status();
+      if (frame->bytes == 0) break;
+      shared->counters.received_bytes += frame->bytes;
+      if (frame->type == FrameType::kUser) {
+        shared->DeliverUser(hello.from, std::string(frame->payload));
+        continue;
+      }
+      if (frame->type != FrameType::kMessages) {
+        co_return absl::InvalidArgumentError("a frame that does not belong on this stream");
+      }
+      const absl::Status decoded = DecodeMessages(frame->payload, &messages);
+      if (!decoded.ok()) co_return decoded;
+    }
+    for (const Message& message : messages) {
+      if (message.from != hello.from || message.to != shared->options.self) {
+        co_return absl::InvalidArgumentError("a message of or to another member");
+      }
+    }
+    shared->Heard(hello.from);
+    if (!messages.empty()) shared->DeliverMessages(std::move(messages));
+  }
+}
+
+}  // namespace
+
+asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, SocketPtr socket) {
+  shared->messages.Track(socket);
+  boost::system::error_code ignored;
+  socket->set_option(Tcp::no_delay(true), ignored);
+  const std::string remote = RemoteOf(*socket);
+  Hello hello;
+  if (co_await Accept(shared, socket, &hello)) {
+    if (hello.kind == StreamKind::kSnapshot) {
+      shared->messages.Forget(socket);
+      // To the thread that may wait for disks.
+      boost::system::error_code ec;
+      const auto protocol = socket->local_endpoint(ec).protocol();
+      const auto handle = ec ? -1 : socket->release(ec);
+      if (!ec) {
+        shared->snapshots.loop()->Post([shared, protocol, handle, hello] {
+          auto moved = std::make_shared<Tcp::socket>(shared->snapshots.loop()->context());
+          boost::system::error_code assigned;
+          moved->assign(protocol, handle, assigned);
+          if (assigned || shared->snapshots.closed()) return Close(moved);
+          shared->snapshots.Spawn(ReceiveSnapshot(shared, moved, hello));
+        });
+      }
+      co_return;
+    }
+    const absl::Status ended = co_await ReadMessages(shared, socket, hello);
+    if (absl::IsInvalidArgument(ended) || absl::IsDataLoss(ended)) {
+      shared->Refused(remote, base::ToStd(ended.message()));
+    }
+  }
+  shared->messages.Forget(socket);
+  Close(socket);
+}
+
+asio::awaitable<void> RunAcceptor(std::shared_ptr<TransportShared> shared,
+                                  std::shared_ptr<Tcp::acceptor> acceptor) {
+  asio::steady_timer pause(shared->messages.loop()->context());
+  while (!shared->messages.closed()) {
+    auto socket = std::make_shared<Tcp::socket>(shared->messages.loop()->context());
+    const auto [ec] = co_await acceptor->async_accept(*socket, kAwait);
+    if (shared->messages.closed()) break;
+    if (ec) {  // Out of descriptors, most likely: give others time to close some.
+      base::Log().warn("cannot accept peer connections error=\"{}\"", ec.message());
+      pause.expires_after(std::chrono::milliseconds(100));
+      co_await pause.async_wait(kAwait);
+      continue;
+    }
+    shared->messages.Spawn(RunSession(shared, socket));
+  }
+}
+
+}  // namespace keel::raft

@@ -1,0 +1,133 @@
+// What the parts of TcpTransport have in common: options, the way back to the
+// handler, counters, and the connections that Stop closes.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "base/asio_loop.h"
+#include "base/file.h"
+#include "raft/transport/codec.h"
+#include "raft/transport/tcp_transport.h"
+
+namespace keel::raft {
+
+using Tcp = boost::asio::ip::tcp;
+using SocketPtr = std::shared_ptr<Tcp::socket>;
+
+struct HostPort {
+  std::string host;
+  std::string port;
+};
+// "host:port", "[::1]:port" or "http://host:port". InvalidArgument naming it for anything else.
+absl::StatusOr<HostPort> ParsePeerAddress(std::string_view address);
+
+// Closes the socket when not cancelled (destroyed) in time.
+class Deadline {
+ public:
+  Deadline(SocketPtr socket, base::Duration limit);
+  ~Deadline() { timer_.cancel(); }
+
+ private:
+  boost::asio::steady_timer timer_;
+};
+
+// The coroutines and sockets of one loop. All calls on that loop, but the constructor.
+class ConnectionGroup {
+ public:
+  explicit ConnectionGroup(base::AsioLoop* loop) : loop_(loop) {}
+
+  base::AsioLoop* loop() { return loop_; }
+  void Spawn(boost::asio::awaitable<void> coroutine);
+  void Track(const SocketPtr& socket) { sockets_.insert(socket); }
+  void Forget(const SocketPtr& socket) { sockets_.erase(socket); }
+  bool closed() const { return closed_; }
+  // Closes every socket, and calls `ended` when no coroutine is left.
+  void Close(std::function<void()> ended);
+
+ private:
+  base::AsioLoop* const loop_;
+  absl::flat_hash_set<SocketPtr> sockets_;
+  int running_ = 0;
+  bool closed_ = false;
+  std::function<void()> ended_;
+};
+
+class TransportShared {
+ public:
+  TransportShared(TcpTransportOptions given, base::AsioLoop* io, base::AsioLoop* snapshot)
+      : options(std::move(given)), messages(io), snapshots(snapshot) {}
+
+  const TcpTransportOptions options;
+  ConnectionGroup messages;
+  ConnectionGroup snapshots;
+  TransportCounters counters;
+
+  // Where callbacks go; none runs after Disconnect returned.
+  void Connect(base::Loop* loop, TransportHandler* handler);
+  void Disconnect();
+  void DeliverMessages(std::vector<Message> received);  // at once when on the handler's loop
+  void DeliverUser(NodeId from, std::string payload);
+  void DeliverUnreachable(NodeId peer);
+  void DeliverSnapshot(NodeId from, Message message, std::string dir);
+  void DeliverDone(absl::AnyInvocable<void(absl::Status)> done, absl::Status status);
+
+  void Heard(NodeId peer);
+  base::Duration SinceHeard(NodeId peer) const;
+
+  // A connection was refused: counts it, and logs it unless one was just logged.
+  void Refused(const std::string& remote, std::string_view why);
+
+ private:
+  friend class TcpTransport;
+  void ToHandler(bool inline_ok, absl::AnyInvocable<void(TransportHandler*)> call);
+
+  std::recursive_mutex gate_mu_;  // held while a handler runs, so that Disconnect waits for it
+  TransportHandler* handler_ = nullptr;  // guarded by gate_mu_
+  std::atomic<base::Loop*> loop_{nullptr};
+  mutable std::mutex heard_mu_;
+  absl::flat_hash_map<NodeId, base::TimePoint> heard_;  // guarded by heard_mu_
+  std::atomic<int64_t> refused_logged_at_ns_{0};
+  std::shared_ptr<TransportShared> self_;  // set by TcpTransport, for tasks
+};
+
+// Connects and says hello; OK once the peer agreed. The socket is tracked in `group`.
+boost::asio::awaitable<absl::Status> ConnectToPeer(std::shared_ptr<TransportShared> shared,
+                                                   ConnectionGroup* group, SocketPtr socket,
+                                                   std::string address, Hello hello);
+
+// Reads whole frames from a socket.
+class FrameReader {
+ public:
+  explicit FrameReader(size_t max_frame_bytes) : max_frame_bytes_(max_frame_bytes) {}
+
+  // Waits until at least one whole frame is buffered. OutOfRange at the end of the stream.
+  boost::asio::awaitable<absl::Status> Fill(SocketPtr socket);
+  // The next buffered frame, or one with bytes == 0. Valid until Fill.
+  absl::StatusOr<FrameView> Next();
+
+ private:
+  const size_t max_frame_bytes_;
+  std::vector<char> buffer_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+};
+
+// Coroutines of the parts.
+boost::asio::awaitable<void> RunAcceptor(std::shared_ptr<TransportShared> shared,
+                                         std::shared_ptr<Tcp::acceptor> acceptor);
+boost::asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, SocketPtr socket);
+boost::asio::awaitable<void> ReceiveSnapshot(std::shared_ptr<TransportShared> shared,
+                                             SocketPtr socket, Hello hello);
+boost::asio::awaitable<void> StreamSnapshot(std::shared_ptr<TransportShared> shared,
+                                            std::string address, Message message, std::string dir,
+                                            absl::AnyInvocable<void(absl::Status)> done);
+
+}  // namespace keel::raft

@@ -1,0 +1,91 @@
+// Transport over TCP (docs/formats/raft-transport.md).
+//
+//   TcpTransportOptions options;
+//   options.self = 1;
+//   options.cluster_id = 7;
+//   options.listen = {"127.0.0.1:2380"};
+//   options.snapshot_dir = "/var/lib/x/snapshot";
+//   KEEL_ASSIGN_OR_RETURN(auto transport, TcpTransport::Create(options));
+//   transport->AddPeer(2, "http://127.0.0.1:2480");
+//   transport->Start(&loop, &handler);   // Node does this
+//
+// One connection a peer and direction: this side's messages go out on the one
+// it opened. Whatever queues up while a write runs goes into the next one.
+// Snapshots have a connection and a thread of their own, so that neither
+// their bytes nor their disk delay a heartbeat.
+//
+// Bytes that are not this protocol, and peers of another cluster or for
+// another member, are refused: counted, logged (at most once a second) and
+// closed, without any effect.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/asio_loop.h"
+#include "base/file.h"
+#include "raft/transport/transport.h"
+
+namespace keel::raft {
+
+struct TcpTransportOptions {
+  NodeId self = kNoNode;
+  uint64_t cluster_id = 0;
+  std::vector<std::string> listen;  // "host:port" or "http://host:port"; port 0 picks one
+  // Runs the connections; null: a thread of the transport's own. The loop of
+  // the handler saves a hand-over. Must run until after Stop.
+  base::AsioLoop* io = nullptr;
+  base::FileSystem* fs = nullptr;  // null: PosixFileSystem()
+  std::string snapshot_dir;        // snapshots on their way in
+
+  size_t max_frame_bytes = 64ull << 20;
+  uint64_t max_queue_bytes = 64ull << 20;  // waiting for one peer; what is beyond is dropped
+  base::Duration reconnect_min = std::chrono::milliseconds(10);
+  base::Duration reconnect_max = std::chrono::seconds(1);
+  base::Duration handshake_limit = std::chrono::seconds(5);
+  base::Duration snapshot_stall_limit = std::chrono::seconds(30);  // without progress
+};
+
+struct TransportCounters {
+  std::atomic<uint64_t> refused_connections{0};
+  std::atomic<uint64_t> broken_connections{0};
+  std::atomic<uint64_t> dropped_messages{0};
+  std::atomic<uint64_t> sent_bytes{0};
+  std::atomic<uint64_t> received_bytes{0};
+};
+
+class PeerSender;
+class TransportShared;
+
+class TcpTransport final : public Transport {
+ public:
+  // Listens. Errors: InvalidArgument (an address), AlreadyExists (in use), naming it.
+  static absl::StatusOr<std::unique_ptr<TcpTransport>> Create(TcpTransportOptions options);
+  ~TcpTransport() override;  // Stops.
+
+  void Start(base::Loop* loop, TransportHandler* handler) override;
+  void Stop() override;
+  void AddPeer(NodeId peer, const std::string& address) override;
+  void RemovePeer(NodeId peer) override;
+  void Send(std::vector<Message> messages) override;
+  void SendUser(NodeId to, std::string payload) override;
+  void SendSnapshot(Message message, std::string dir,
+                    absl::AnyInvocable<void(absl::Status)> done) override;
+  base::Duration SinceHeard(NodeId peer) const override;
+
+  // Of the first listen address.
+  uint16_t port() const { return port_; }
+  const TransportCounters& counters() const;
+
+ private:
+  struct Impl;
+  TcpTransport();
+
+  std::unique_ptr<Impl> impl_;
+  uint16_t port_ = 0;
+};
+
+}  // namespace keel::raft
