@@ -322,6 +322,24 @@ TEST_F(HubTest, WatchersOfOneRangeShareTheirReads) {
   EXPECT_LE(feed_.reads(), 2);
 }
 
+TEST_F(HubTest, AReadWithoutPreviousValuesIsNotForThoseWhoWantThem) {
+  feed_.Put("a", "old");
+  feed_.Put("a", "new");
+  Start();
+  RecordingSink sink;
+  auto stream = hub_->OpenStream(io_, sink);
+  for (int i = 0; i < 200; ++i) {  // more than are looked at to decide about a read
+    EXPECT_TRUE(stream->Create({.range = kA, .start_revision = 3}).ok());
+  }
+  EXPECT_TRUE(stream->Create({.range = kA, .start_revision = 3, .filter = {.prev_kv = true}}).ok());
+  Settle();
+  EXPECT_EQ(feed_.reads(), 2);
+  ASSERT_EQ(sink.all.size(), 201u);
+  for (const auto& received : sink.all) {
+    EXPECT_EQ(received.events[0].prev_kv().value(), received.watch_id == 200 ? "old" : "");
+  }
+}
+
 TEST_F(HubTest, ManyRangesShareASweep) {
   for (int i = 0; i < 1000; ++i) feed_.Put("k" + std::to_string(i), "v");
   Start();
