@@ -53,7 +53,7 @@ void Raft::Impl::HandleAppend(Message& m) {
     answer.reject = true;
     answer.reject_hint = hint;
     answer.log_term = hint_term;
-    SendWhenPersisted(std::move(answer));
+    Send(std::move(answer));  // claims nothing that a disk would have to hold
     return;
   }
   // Entries already here stay: a message overtaken by a later one must not cut the log short.
