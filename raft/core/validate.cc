@@ -79,6 +79,9 @@ absl::Status Raft::Impl::ValidateEntries(const Message& m) const {
   for (const Entry& entry : m.entries) {
     if (entry.data == nullptr) return Invalid("entry without data", entry.index);
     if (entry.type > EntryType::kConfChange) return Invalid("entry type", uint64_t(entry.type));
+    if (entry.type == EntryType::kConfChange) {
+      KEEL_RETURN_IF_ERROR(DecodeConfChange(*entry.data).status());
+    }
     if (!append) continue;
     if (entry.index != ++index) return Invalid("gap at entry", entry.index);
     if (entry.term == 0 || entry.term < term || entry.term > m.term) {
