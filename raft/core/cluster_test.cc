@@ -38,8 +38,15 @@ Totals RunSeeds(ClusterOptions options, uint64_t seeds, int steps) {
   return totals;
 }
 
+// Short timeouts: many elections in few steps.
+Config Restless() {
+  Config config;
+  config.election_ticks = 3;
+  return config;
+}
+
 TEST(ClusterTest, ThreeMembersStaySafeAndRecover) {
-  const Totals totals = RunSeeds({}, 40, 20000);
+  const Totals totals = RunSeeds({.config = Restless()}, 60, 20000);
   EXPECT_GT(totals.committed, 1000);
   EXPECT_GT(totals.elections, 100);
   EXPECT_GT(totals.reads, 1000);
@@ -47,22 +54,23 @@ TEST(ClusterTest, ThreeMembersStaySafeAndRecover) {
 }
 
 TEST(ClusterTest, FiveMembersWithoutPreVoteStaySafe) {
-  ClusterOptions options{.voters = {1, 2, 3, 4, 5}, .transfer = true};
+  ClusterOptions options{.voters = {1, 2, 3, 4, 5}, .transfer = true, .config = Restless()};
   options.config.pre_vote = false;
   options.config.check_quorum = false;
-  RunSeeds(options, 20, 30000);
+  RunSeeds(options, 40, 30000);
 }
 
 TEST(ClusterTest, MembershipChangesUnderFaultsStaySafe) {
   ClusterOptions options{.voters = {1, 2, 3}, .learners = {4}, .spares = {5, 6},
-                         .change_membership = true, .transfer = true};
-  const Totals totals = RunSeeds(options, 40, 40000);
+                         .change_membership = true, .transfer = true, .config = Restless()};
+  const Totals totals = RunSeeds(options, 60, 30000);
   EXPECT_GT(totals.conf_changes, 200);
 }
 
 TEST(ClusterTest, LeaseReadsAreLinearizableWhileClocksAgree) {
   ClusterOptions options{.transfer = true, .lockstep = true};
   options.config.lease_reads = true;
+  options.config.election_ticks = 6;
   const Totals totals = RunSeeds(options, 60, 20000);
   EXPECT_GT(totals.reads, 1000);
 }

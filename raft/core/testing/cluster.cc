@@ -33,7 +33,8 @@ struct Cluster::Node {
 };
 
 Cluster::Cluster(ClusterOptions options)
-    : options_(std::move(options)), rng_(options_.seed), chaos_(options_.chaos) {
+    : options_(std::move(options)), rng_(options_.seed), temper_(DrawTemper()),
+      chaos_(options_.chaos) {
   ConfState conf;
   conf.voters = options_.voters;
   conf.learners = options_.learners;
@@ -50,6 +51,21 @@ Cluster::Cluster(ClusterOptions options)
 }
 
 Cluster::~Cluster() = default;
+
+Cluster::Temper Cluster::DrawTemper() {
+  Temper temper{.deliver = 20 + Random(40), .persist = 3 + Random(25), .apply = 2 + Random(20),
+                .tick = 2 + Random(15), .other = 5 + Random(15), .lose = 0, .duplicate = 0, .reorder = 0,
+                .misbehave = 0, .late_driver = Random(600)};
+  if (options_.chaos) {
+    temper.lose = Random(100);
+    temper.duplicate = Random(200);
+    temper.reorder = Random(1000);
+    temper.misbehave = 1 + Random(15);
+  } else {
+    temper.deliver = 100;
+  }
+  return temper;
+}
 
 Raft& Cluster::node(NodeId id) { return *nodes_.at(id)->raft; }
 
@@ -89,24 +105,25 @@ void Cluster::Post(const Message& m) {
     }
     return;
   }
+  // A backlog only makes everything stale: under load networks lose messages too.
+  constexpr size_t kBacklogMax = 60;
+  if (chaos_ && network_.size() >= kBacklogMax) Deliver(/*lose=*/true);
   network_.push_back(m);
-  if (chaos_ && Chance(20)) network_.push_back(m);
+  if (chaos_ && Chance(temper_.duplicate)) network_.push_back(m);
 }
 
-void Cluster::Deliver() {
+void Cluster::Deliver(bool lose) {
   if (network_.empty()) return;
-  // Mostly in order, now and then any message.
-  const size_t at = chaos_ && Chance(300) ? Random(network_.size()) : 0;
+  const size_t at = chaos_ && Chance(temper_.reorder) ? Random(network_.size()) : 0;
   Message m = std::move(network_[at]);
   network_.erase(network_.begin() + static_cast<ptrdiff_t>(at));
   auto to = nodes_.find(m.to);
   KEEL_CHECK(to != nodes_.end(), "to=", m.to);
-  const bool lost = to->second->raft == nullptr || cut_.contains({m.from, m.to}) ||
-                    (chaos_ && Chance(50));
+  const bool lost = lose || to->second->raft == nullptr || cut_.contains({m.from, m.to}) ||
+                    (chaos_ && Chance(temper_.lose));
   if (m.type == MessageType::kSnapshot) {
     if (Node& from = *nodes_.at(m.from); from.raft != nullptr) {
       from.raft->ReportSnapshot(m.to, lost ? SnapshotStatus::kFailed : SnapshotStatus::kFinished);
-      Drain(from);
     }
   }
   if (lost) return;
@@ -116,7 +133,7 @@ void Cluster::Deliver() {
 
 void Cluster::Drain(Node& node) {
   // Sometimes inputs queue up before the driver comes round.
-  if (node.raft == nullptr || Chance(300)) return;
+  if (node.raft == nullptr || Chance(temper_.late_driver)) return;
   while (node.raft->HasReady()) {
     Ready ready = node.raft->TakeReady();
     if (ready.snapshot) node.log->Restore(*ready.snapshot);
@@ -292,43 +309,48 @@ void Cluster::Misbehave() {
 }
 
 void Cluster::RandomStep() {
-  if (chaos_ && Chance(3)) Misbehave();
-  const uint64_t action = Random(100);
-  if (action < 45) {
-    Deliver();
-    return;
-  }
+  if (chaos_ && Chance(temper_.misbehave)) Misbehave();
+  uint64_t choice = Random(temper_.deliver + temper_.persist + temper_.apply +
+                           temper_.tick + temper_.other);
+  if (choice < temper_.deliver) return Deliver();
+  choice -= temper_.deliver;
   Node& node = Pick();
   if (node.raft == nullptr) return;
-  if (action < 65) {
-    Persist(node);
-  } else if (action < 80) {
-    ApplyOne(node);
-  } else if (action < 86) {
-    for (auto& [id, other] : nodes_) {
-      if (other->raft == nullptr || !(options_.lockstep || id == node.id)) continue;
-      other->raft->Tick();
-      Drain(*other);
-    }
-  } else if (action < 92) {
+  if (choice < temper_.persist) return Persist(node);
+  choice -= temper_.persist;
+  if (choice < temper_.apply) return ApplyOne(node);
+  choice -= temper_.apply;
+  if (choice < temper_.tick) return Tick(node);
+  Ask(node);
+  Drain(node);
+}
+
+void Cluster::Tick(Node& node) {
+  for (auto& [id, other] : nodes_) {
+    if (other->raft == nullptr || !(options_.lockstep || id == node.id)) continue;
+    other->raft->Tick();
+    Drain(*other);
+  }
+}
+
+void Cluster::Ask(Node& node) {
+  const uint64_t action = Random(100);
+  if (action < 55) {
     std::string data = "p" + std::to_string(next_proposal_++);
     node.raft->Propose(std::make_shared<const std::string>(std::move(data))).IgnoreError();
-    Drain(node);
-  } else if (action < 96) {
+  } else if (action < 80) {
     const uint64_t context = next_read_++;
     if (node.raft->ReadIndex(context).ok()) node.reads[context] = committed();
-    Drain(node);
-  } else if (action < 97) {
+  } else if (action < 85) {
     Flush(node);
-  } else if (action < 98) {
+  } else if (action < 90) {
     if (options_.compact) Compact(node);
-  } else if (action < 99) {
+  } else if (action < 94) {
     if (options_.change_membership && Chance(300)) ProposeConfChange(node);
-    if (chaos_ && Chance(100)) node.raft->ReportUnreachable(Pick().id);
-    Drain(node);
+  } else if (action < 97) {
+    if (chaos_) node.raft->ReportUnreachable(Pick().id);
   } else if (options_.transfer && Chance(300)) {
     node.raft->TransferLeadership(Pick().id).IgnoreError();
-    Drain(node);
   }
 }
 

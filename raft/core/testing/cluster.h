@@ -72,6 +72,8 @@ class Cluster {
   bool Chance(uint64_t per_mille) { return Random(1000) < per_mille; }
   Node& Pick();
   void RandomStep();
+  void Tick(Node& node);
+  void Ask(Node& node);
   void Misbehave();
   void Start(Node& node);
   void Crash(Node& node);
@@ -81,7 +83,7 @@ class Cluster {
   void Flush(Node& node);
   void Compact(Node& node);
   void Post(const Message& m);
-  void Deliver();
+  void Deliver(bool lose = false);
   void ProposeConfChange(Node& node);
   void CheckLeader(Node& node);
   void CheckCommitted(Node& node, const Entry& entry);
@@ -89,8 +91,17 @@ class Cluster {
   bool Agreed();
   Node* Leader();
 
+  // How often things happen, drawn from the seed: each run is of another kind
+  // (swarm testing). The first five are weights, the others are per mille.
+  struct Temper {
+    uint64_t deliver, persist, apply, tick, other;
+    uint64_t lose, duplicate, reorder, misbehave, late_driver;
+  };
+  Temper DrawTemper();
+
   ClusterOptions options_;
   std::mt19937_64 rng_;
+  Temper temper_;
   bool chaos_ = false;
   std::map<NodeId, std::unique_ptr<Node>> nodes_;
   std::vector<Message> network_;
