@@ -72,6 +72,16 @@ void OutBuffer::Consume(size_t bytes) {
   }
 }
 
+std::string OutBuffer::ToString() const {
+  std::string text;
+  for (size_t i = first_; i < segments_.size(); ++i) {
+    const Segment& segment = segments_[i];
+    text.append(segment.external != nullptr ? segment.external : copied_.data() + segment.offset,
+                segment.size);
+  }
+  return text;
+}
+
 void OutBuffer::Clear() {
   segments_.clear();
   first_ = 0;

@@ -31,6 +31,9 @@ class OutBuffer {
   // `written` is increased.
   Result WriteTo(int fd, size_t* written);
 
+  // What is in it, for tests and messages.
+  std::string ToString() const;
+
   void Clear();
   void swap(OutBuffer& other);
 

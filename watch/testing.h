@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -70,7 +71,7 @@ inline void RunUntilIdle(std::initializer_list<ManualLoop*> loops) {
 }
 
 // A store in memory that keeps every event. What is applied is published by
-// Publish, as one batch, or skipped over by Reset.
+// Publish, as one batch, or skipped over by Reset. Thread-safe but for log().
 class FakeFeed final : public kvstore::ChangeFeed {
  public:
   struct Write {
@@ -81,6 +82,7 @@ class FakeFeed final : public kvstore::ChangeFeed {
   // One transaction; deletes of absent keys are no events. Returns the
   // revision, or 0 when there was no event.
   int64_t Apply(const std::vector<Write>& writes) {
+    std::lock_guard lock(mu_);
     kvstore::RevisionEvents made{.revision = revision_ + 1, .events = {}};
     for (const Write& write : writes) {
       auto& current = state_[write.key];
@@ -108,43 +110,69 @@ class FakeFeed final : public kvstore::ChangeFeed {
   int64_t Put(std::string key, std::string value) {
     return Apply({{std::move(key), std::move(value)}});
   }
-  void Publish() {
+  // Up to `through`, of what was not published yet.
+  void Publish(int64_t through = INT64_MAX) {
     auto batch = std::make_shared<kvstore::FeedBatch>();
-    for (const auto& revision : log_) {
-      if (revision.revision > published_) batch->push_back(revision);
+    {
+      std::lock_guard lock(mu_);
+      through = std::min(through, revision_);
+      const auto after = [&](int64_t bound) {
+        return std::partition_point(log_.begin(), log_.end(), [&](const auto& revision) {
+          return revision.revision <= bound;
+        });
+      };
+      batch->assign(after(published_), after(through));
+      published_ = through;
     }
-    published_ = revision_;
     if (subscriber_ != nullptr && !batch->empty()) subscriber_->OnRevisions(std::move(batch));
   }
   void Reset() {
-    published_ = revision_;
-    if (subscriber_ != nullptr) subscriber_->OnReset(revision_);
+    int64_t revision;
+    {
+      std::lock_guard lock(mu_);
+      revision = published_ = revision_;
+    }
+    if (subscriber_ != nullptr) subscriber_->OnReset(revision);
   }
   // History below it is refused from now on (at or above it is whole).
-  void Compact(int64_t revision) { compacted_ = std::max(compacted_, revision); }
+  void Compact(int64_t revision) {
+    std::lock_guard lock(mu_);
+    compacted_ = std::max(compacted_, revision);
+  }
 
   const kvstore::FeedBatch& log() const { return log_; }
   int64_t reads() const { return reads_; }
   void set_failing(bool failing) { failing_ = failing; }
 
   int64_t Subscribe(kvstore::FeedSubscriber* subscriber) override {
+    std::lock_guard lock(mu_);
     subscriber_ = subscriber;
     published_ = revision_;
     return revision_;
   }
   void Unsubscribe(kvstore::FeedSubscriber*) override { subscriber_ = nullptr; }
-  int64_t current_revision() const override { return revision_; }
-  int64_t compact_revision() const override { return compacted_; }
+  int64_t current_revision() const override {
+    std::lock_guard lock(mu_);
+    return revision_;
+  }
+  int64_t compact_revision() const override {
+    std::lock_guard lock(mu_);
+    return compacted_;
+  }
 
   absl::StatusOr<History> ReadHistory(const HistoryOptions& options) const override {
+    std::lock_guard lock(mu_);
     ++reads_;
     if (failing_) return absl::InternalError("disk on fire");
     if (options.from_revision < compacted_) return absl::OutOfRangeError("compacted");
     const KeyRange range = KeyRange::FromRequest(options.key, options.range_end);
     History history;
     uint64_t bytes = 0, scanned = 0;
-    for (const auto& revision : log_) {
-      if (revision.revision < options.from_revision) continue;
+    auto from = std::partition_point(log_.begin(), log_.end(), [&](const auto& revision) {
+      return revision.revision < options.from_revision;
+    });
+    for (; from != log_.end(); ++from) {
+      const kvstore::RevisionEvents& revision = *from;
       if (bytes >= options.max_bytes || scanned >= options.max_scanned) return history;
       kvstore::RevisionEvents matching{.revision = revision.revision, .events = {}};
       for (const auto& event : revision.events) {
@@ -162,6 +190,7 @@ class FakeFeed final : public kvstore::ChangeFeed {
   }
 
  private:
+  mutable std::mutex mu_;
   std::map<std::string, std::shared_ptr<const kvstore::KeyValue>> state_;
   kvstore::FeedBatch log_;
   int64_t revision_ = 1;
