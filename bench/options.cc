@@ -1,0 +1,119 @@
+#include "bench/options.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <map>
+
+namespace keel::bench {
+namespace {
+
+const std::map<std::string, Workload> kWorkloads = {
+    {"put", Workload::kPut},     {"range", Workload::kRange}, {"txn", Workload::kTxn},
+    {"mixed", Workload::kMixed}, {"watch", Workload::kWatch}, {"lease", Workload::kLease}};
+
+const std::map<std::string, KeyOrder> kOrders = {{"sequential", KeyOrder::kSequential},
+                                                 {"random", KeyOrder::kRandom},
+                                                 {"distinct", KeyOrder::kDistinct}};
+
+}  // namespace
+
+const char* NameOf(Workload workload) {
+  for (const auto& [name, value] : kWorkloads) {
+    if (value == workload) return name.c_str();
+  }
+  return "?";
+}
+
+std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
+  Options o;
+  double duration_s = 10, warmup_s = 2, timeout_s = 10;
+  bool no_prefill = false;
+  CLI::App app("Puts load on any etcd v3 endpoint and prints what it got out of it.", "kvbench");
+  app.footer(
+      "Examples:\n"
+      "  kvbench put --connections 10 --streams 50\n"
+      "  kvbench range --serializable --server-pids $(pidof kvd | tr ' ' ,)\n"
+      "  kvbench put --rate 5000 --duration 30          # open loop\n"
+      "  kvbench watch --watchers 1000 --rate 100\n"
+      "docs/benchmarking.md says what is measured and how.");
+  app.add_option("workload", o.workload,
+                 "put, range, txn (compare and put), mixed (puts and ranges), watch (puts to many "
+                 "watchers), lease (keep-alives)")
+      ->required()
+      ->transform(CLI::CheckedTransformer(kWorkloads, CLI::ignore_case).description(""));
+  app.add_option("--endpoints", o.endpoints, "HOST:PORT,...: connections are spread over them")
+      ->delimiter(',')
+      ->envname("KVCTL_ENDPOINTS")
+      ->capture_default_str();
+  app.add_option("--connections", o.connections)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--streams", o.streams, "calls in flight on each connection")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--threads", o.threads, "of kvbench")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--keys", o.keys, "size of the key space")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--order", o.order, "sequential, random or distinct (never a key twice)")
+      ->transform(CLI::CheckedTransformer(kOrders, CLI::ignore_case).description(""));
+  app.add_option("--key-size", o.key_size_bytes, "bytes")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--value-size", o.value_size_bytes, "bytes")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--prefix", o.prefix, "of every key")->capture_default_str();
+  app.add_option("--range-keys", o.range_keys, "keys read by one range")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--serializable", o.serializable, "ranges ask one member only");
+  app.add_option("--read-percent", o.read_percent, "of mixed")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  app.add_flag("--no-prefill", no_prefill, "do not write the key space before reading it");
+  app.add_option("--rate", o.rate, "operations a second (open loop); 0: as fast as answered")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--duration", duration_s, "seconds measured")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--total", o.total, "operations, instead of a duration; no warm-up");
+  app.add_option("--warmup", warmup_s, "seconds before that")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--timeout", timeout_s, "seconds an operation may take")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--watchers", o.watchers, "in all, of watch")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--watchers-per-stream", o.watchers_per_stream)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--server-pids", o.server_pids, "PID,...: report their processor time and memory")
+      ->delimiter(',');
+  app.add_flag("--json", o.json, "print one line of JSON");
+  app.add_option("--seed", o.seed, "of keys and values")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    *exit_code = app.exit(e, std::cout, std::cerr) == 0 ? 0 : 2;
+    return std::nullopt;
+  }
+  const auto ns = [](double seconds) {
+    return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
+  };
+  o.duration = ns(duration_s);
+  o.warmup = o.total != 0 ? ns(0) : ns(warmup_s);
+  o.timeout = ns(timeout_s);
+  o.prefill = !no_prefill;
+  o.threads = std::min(o.threads, o.connections);
+  if (o.workload == Workload::kWatch) {
+    if (o.rate == 0) o.rate = 100;
+    o.value_size_bytes = std::max(o.value_size_bytes, 8);
+  }
+  return o;
+}
+
+}  // namespace keel::bench

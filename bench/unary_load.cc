@@ -1,0 +1,131 @@
+#include "bench/unary_load.h"
+
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+#include "base/strings.h"
+
+namespace keel::bench {
+namespace {
+
+constexpr base::Duration kPauseAfterError = std::chrono::milliseconds(10);
+// Calls of an open loop that would be due closer together than this are due
+// together, so that the timer costs little at high rates.
+constexpr double kStepNs = 200'000;
+
+}  // namespace
+
+UnaryLoad::UnaryLoad(Run& run, int thread)
+    : run_(run),
+      loop_(base::StrCat("load-", thread)),
+      maker_(run.options, run.sequence, run.options.seed * 1000 + static_cast<uint64_t>(thread)) {
+  const Options& options = run.options;
+  for (int c = thread; c < options.connections; c += options.threads) {
+    const auto& endpoint = options.endpoints[static_cast<size_t>(c) % options.endpoints.size()];
+    channels_.push_back(std::make_unique<rpc::Channel>(loop_, endpoint));
+  }
+  for (int s = 0; s < options.streams; ++s) {
+    for (auto& channel : channels_) clients_.push_back({channel.get(), 0});
+  }
+  if (options.rate > 0) {
+    interval_ns_ = 1e9 / (options.rate / options.threads);
+    calls_per_step_ = std::max<uint64_t>(1, static_cast<uint64_t>(kStepNs / interval_ns_));
+  }
+}
+
+UnaryLoad::~UnaryLoad() { Stop(); }
+
+absl::Status UnaryLoad::Prepare() {
+  loop_.Start();
+  for (auto& channel : channels_) {
+    std::promise<absl::Status> connected;
+    channel->Call(
+        "/etcdserverpb.Maintenance/Status", std::string(),
+        {.deadline = loop_.Now() + run_.options.timeout},
+        [&](absl::StatusOr<std::string> response) { connected.set_value(response.status()); });
+    const absl::Status status = connected.get_future().get();
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void UnaryLoad::Start() {
+  loop_.Post([this] {
+    if (interval_ns_ == 0) {
+      for (Client& client : clients_) Free(client);
+      return;
+    }
+    prctl(PR_SET_TIMERSLACK, 1000);
+    for (Client& client : clients_) idle_.push_back(&client);
+    next_due_ns_ = static_cast<double>(NowNs());
+    Tick();
+  });
+}
+
+// All calls that are due by now, and the timer for the next ones.
+void UnaryLoad::Tick() {
+  const int64_t now = NowNs();
+  while (next_due_ns_ <= static_cast<double>(now)) {
+    if (!run_.TakeOne()) return;
+    const int64_t due = static_cast<int64_t>(next_due_ns_);
+    if (idle_.empty()) {
+      due_.push_back(due);
+    } else {
+      Client* client = idle_.back();
+      idle_.pop_back();
+      Issue(*client, due);
+    }
+    if (++calls_ % calls_per_step_ == 0)
+      next_due_ns_ += interval_ns_ * static_cast<double>(calls_per_step_);
+  }
+  const double wait_ns = std::max(next_due_ns_ - static_cast<double>(NowNs()), 0.0);
+  loop_.After(base::Duration(static_cast<int64_t>(wait_ns)), [this] { Tick(); });
+}
+
+void UnaryLoad::Issue(Client& client, int64_t start_ns) {
+  client.start_ns = start_ns;
+  RequestMaker::Made made = maker_.Next(start_ns);
+  client.channel->Call(
+      made.path, std::move(made.bytes), {.deadline = loop_.Now() + run_.options.timeout},
+      [this, c = &client](absl::StatusOr<std::string> response) { Done(*c, response.status()); });
+}
+
+void UnaryLoad::Done(Client& client, const absl::Status& status) {
+  const int64_t now = NowNs();
+  if (run_.options.total != 0) run_.completed.fetch_add(1, std::memory_order_relaxed);
+  if (run_.Counts(now)) {
+    if (status.ok()) {
+      found_.latency_ns.Record(now - client.start_ns);
+    } else if (!run_.stop.load(std::memory_order_relaxed)) {
+      found_.Error(status);
+    }
+  }
+  if (status.ok()) return Free(client);
+  if (run_.stop.load(std::memory_order_relaxed)) return;
+  loop_.After(kPauseAfterError, [this, c = &client] { Free(*c); });
+}
+
+void UnaryLoad::Free(Client& client) {
+  if (interval_ns_ == 0) {
+    if (run_.TakeOne()) Issue(client, NowNs());
+  } else if (due_.empty()) {
+    idle_.push_back(&client);
+  } else if (!run_.stop.load(std::memory_order_relaxed)) {
+    const int64_t due = due_.front();
+    due_.pop_front();
+    Issue(client, due);
+  }
+}
+
+void UnaryLoad::Stop() {
+  if (channels_.empty()) return;
+  for (auto& channel : channels_) channel->Close();
+  loop_.Stop();
+  channels_.clear();
+  found_.unstarted = due_.size();
+}
+
+}  // namespace keel::bench

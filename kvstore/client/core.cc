@@ -1,0 +1,218 @@
+#include "kvstore/client/core.h"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "base/check.h"
+#include "base/strings.h"
+#include "kvstore/client/retry.h"
+
+namespace keel::kvstore {
+namespace {
+
+constexpr base::Duration kBackoffMin = std::chrono::milliseconds(25);
+constexpr base::Duration kBackoffMax = std::chrono::seconds(1);
+constexpr base::Duration kLeaderSearchInterval = std::chrono::seconds(10);
+constexpr base::Duration kLeaderSearchTimeout = std::chrono::seconds(1);
+
+}  // namespace
+
+struct ClientCore::Operation {
+  std::string_view path;
+  Repeat repeat;
+  std::string request;
+  base::TimePoint deadline;
+  base::TimePoint dial_deadline;  // meets no connection until then: fails
+  std::optional<size_t> pinned;   // to one channel
+  Done done;
+
+  std::vector<bool> tried;                // of this round
+  std::vector<absl::Status> unconnected;  // of this round
+  int rounds = 0;
+  base::TimerId timer = 0;
+};
+
+ClientCore::ClientCore(base::AsioLoop& loop, ClientOptions options,
+                       std::vector<std::string> addresses)
+    : loop_(loop), options_(std::move(options)), endpoints_(addresses.size()) {
+  for (const std::string& address : addresses) channels_.push_back(MakeChannel(address));
+}
+
+std::unique_ptr<rpc::Channel> ClientCore::MakeChannel(const std::string& address) {
+  rpc::ChannelOptions channel;
+  // With several servers one that swallows packets must not use up the time.
+  const base::Duration dial =
+      std::max<base::Duration>(options_.dial_timeout, std::chrono::milliseconds(100));
+  channel.connect_timeout = endpoints_.size() > 1 ? dial / 2 : dial;
+  channel.keepalive_interval = options_.keepalive_interval;
+  channel.keepalive_timeout = options_.keepalive_timeout;
+  return std::make_unique<rpc::Channel>(loop_, address, channel);
+}
+
+size_t ClientCore::IndexOf(const std::string& address) {
+  for (size_t i = 0; i < channels_.size(); ++i) {
+    if (channels_[i]->target() == address) return i;
+  }
+  channels_.push_back(MakeChannel(address));
+  return channels_.size() - 1;
+}
+
+void ClientCore::Call(std::string_view path, Repeat repeat, std::string request,
+                      const RpcOptions& options, Done done) {
+  auto op = std::make_shared<Operation>();
+  op->path = path;
+  op->repeat = repeat;
+  op->request = std::move(request);
+  const base::TimePoint now = loop_.Now();
+  op->deadline =
+      now + (options.timeout > base::Duration::zero() ? options.timeout : options_.request_timeout);
+  op->dial_deadline = now + options_.dial_timeout;
+  op->done = std::move(done);
+  loop_.Post([self = shared_from_this(), op = std::move(op), endpoint = options.endpoint] {
+    if (self->closed_) return op->done(absl::CancelledError("the client is closed"));
+    if (!endpoint.empty()) {
+      auto address = ParseEndpoint(endpoint);
+      if (!address.ok()) return op->done(address.status());
+      op->pinned = self->IndexOf(*address);
+    }
+    self->operations_.insert(op);
+    if (op->repeat == Repeat::kNever && !op->pinned) self->FindLeader();
+    self->Attempt(op);
+  });
+}
+
+void ClientCore::Attempt(const OperationPtr& op) {
+  const base::TimePoint now = loop_.Now();
+  std::optional<size_t> index = op->pinned;
+  if (!op->pinned) {
+    index = endpoints_.Pick(now, op->repeat == Repeat::kNever, op->tried);
+    KEEL_CHECK(index.has_value(), "no server left to try in this round");
+    op->tried.resize(endpoints_.size());
+    op->tried[*index] = true;
+  }
+
+  rpc::CallOptions call;
+  call.deadline = op->deadline;
+  // A server that neither answers nor refuses must leave time for the others.
+  const bool others =
+      !op->pinned && std::find(op->tried.begin(), op->tried.end(), false) != op->tried.end();
+  if (others && op->repeat == Repeat::kAlways) call.deadline = now + (op->deadline - now) / 2;
+  channels_[*index]->Call(
+      op->path, op->request, std::move(call),
+      [self = shared_from_this(), op, i = *index](absl::StatusOr<std::string> response) {
+        self->OnAttempt(op, i, std::move(response));
+      });
+}
+
+void ClientCore::OnAttempt(const OperationPtr& op, size_t index,
+                           absl::StatusOr<std::string> response) {
+  if (response.ok()) {
+    if (!op->pinned) endpoints_.Succeeded(index);
+    return Finish(op, std::move(response));
+  }
+  const base::TimePoint now = loop_.Now();
+  absl::Status status = response.status();
+  Failure failure = Classify(status);
+  // The attempt's own limit, not the call's.
+  if (absl::IsDeadlineExceeded(status) && now < op->deadline) failure = Failure::kUnknown;
+  if (closed_ || !MayRepeat(failure, op->repeat)) {
+    const bool silent = failure == Failure::kUnknown || absl::IsDeadlineExceeded(status);
+    if (silent && !op->pinned) endpoints_.Failed(index, now);
+    return Finish(op, std::move(status));
+  }
+  if (failure == Failure::kNotConnected) op->unconnected.push_back(status);
+  if (!op->pinned) {
+    if (failure == Failure::kNotApplied) {
+      endpoints_.ForgetLeader();
+    } else {
+      endpoints_.Failed(index, now);
+    }
+    const bool untried = std::find(op->tried.begin(), op->tried.end(), false) != op->tried.end();
+    if (untried && now < op->deadline) return Attempt(op);
+  }
+  NextRound(op, std::move(status));
+}
+
+void ClientCore::NextRound(const OperationPtr& op, absl::Status last) {
+  const base::TimePoint now = loop_.Now();
+  const size_t servers = op->pinned ? 1 : endpoints_.size();
+  const bool none_connected = op->unconnected.size() == servers;
+  const base::Duration pause = Backoff(op->rounds++);
+  if (none_connected && now + pause >= std::min(op->dial_deadline, op->deadline)) {
+    return Finish(op, NoEndpointAnswers(op->unconnected));
+  }
+  if (now + pause >= op->deadline) return Finish(op, std::move(last));
+  op->tried.clear();
+  op->unconnected.clear();
+  op->timer = loop_.After(pause, [self = shared_from_this(), op] {
+    op->timer = 0;
+    self->Attempt(op);
+  });
+}
+
+void ClientCore::Finish(const OperationPtr& op, absl::StatusOr<std::string> result) {
+  KEEL_CHECK(operations_.erase(op) == 1, "a call finished twice");
+  std::move(op->done)(std::move(result));
+}
+
+void ClientCore::FindLeader() {
+  if (!options_.follow_leader || endpoints_.size() < 2) return;
+  const base::TimePoint now = loop_.Now();
+  const base::Duration interval =
+      endpoints_.leader() ? kLeaderSearchInterval : std::chrono::milliseconds(500);
+  if (leader_sought_at_ && now - *leader_sought_at_ < interval) return;
+  leader_sought_at_ = now;
+  for (size_t i = 0; i < endpoints_.size(); ++i) {
+    channels_[i]->Call(RpcOf<etcdserverpb::StatusRequest>::kPath, std::string(),
+                       {.deadline = now + kLeaderSearchTimeout},
+                       [self = shared_from_this(), i](absl::StatusOr<std::string> response) {
+                         etcdserverpb::StatusResponse status;
+                         if (!response.ok() || !status.ParseFromString(*response)) return;
+                         self->endpoints_.Learned(i, status.header().member_id(), status.leader());
+                       });
+  }
+}
+
+base::Duration ClientCore::Backoff(int rounds) {
+  const base::Duration full =
+      std::min(kBackoffMin * (int64_t{1} << std::min(rounds, 10)), kBackoffMax);
+  // Spread, so that the clients of a restarted server do not return as one.
+  return std::chrono::duration_cast<base::Duration>(full * absl::Uniform(random_, 0.5, 1.0));
+}
+
+void ClientCore::Close() {
+  if (std::exchange(closed_, true)) return;
+  std::vector<OperationPtr> waiting;
+  for (const OperationPtr& op : operations_) {
+    if (op->timer != 0) waiting.push_back(op);
+  }
+  for (const OperationPtr& op : waiting) {
+    loop_.Cancel(op->timer);
+    Finish(op, absl::CancelledError("the client is closed"));
+  }
+  for (auto& channel : channels_) channel->Close();
+  KEEL_CHECK(operations_.empty(), "a client closed within its own callback");
+  // Now, for the loop need not outlive the handles that still hold this.
+  channels_.clear();
+}
+
+absl::Status NoEndpointAnswers(const std::vector<absl::Status>& errors) {
+  std::string text = "no endpoint answers: ";
+  bool first = true;
+  for (const absl::Status& error : errors) {
+    // "connect HOST:PORT: Reason"
+    std::string_view message = base::ToStd(error.message());
+    if (message.starts_with("connect ")) message.remove_prefix(8);
+    std::string reason(message);
+    if (const size_t at = reason.rfind(": "); at != std::string::npos && at + 2 < reason.size()) {
+      reason[at + 2] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[at + 2])));
+    }
+    text += first ? "" : ", ";
+    text += reason;
+    first = false;
+  }
+  return absl::UnavailableError(text);
+}
+
+}  // namespace keel::kvstore

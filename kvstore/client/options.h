@@ -1,0 +1,39 @@
+// The settings of a Client and of one call.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/loop.h"
+
+namespace keel::kvstore {
+
+struct ClientOptions {
+  // "host:port" or "http://host:port"; several members of one cluster.
+  std::vector<std::string> endpoints = {"127.0.0.1:2379"};
+
+  // A call that for this long could not connect to any endpoint fails. Zero:
+  // after each was tried once.
+  base::Duration dial_timeout = std::chrono::seconds(2);
+  // Limit of a call as a whole, repetitions included, unless given with it.
+  base::Duration request_timeout = std::chrono::seconds(5);
+
+  // With several endpoints: find out which is the leader, and send it the
+  // writes, which saves them a hop. Costs a Status call to each endpoint every
+  // ten seconds in which there are writes.
+  bool follow_leader = true;
+
+  // A connection that was silent this long while calls are open is probed, and
+  // given up when nothing comes back within the timeout.
+  base::Duration keepalive_interval = std::chrono::seconds(10);
+  base::Duration keepalive_timeout = std::chrono::seconds(5);
+};
+
+struct RpcOptions {
+  base::Duration timeout = base::Duration::zero();  // zero: ClientOptions::request_timeout
+  // Ask exactly this server ("host:port", of the client's endpoints or not) and
+  // no other.
+  std::string endpoint;
+};
+
+}  // namespace keel::kvstore
