@@ -76,7 +76,8 @@ class Model {
     for (const auto& [name, versions] : versions_) {
       if (!Inside(name, std::string(options.key), std::string(options.range_end))) continue;
       for (const Version& version : versions) {
-        if (version.kv.mod_revision <= at && at < version.superseded_by) answer.kvs.push_back(version.kv);
+        if (version.kv.mod_revision <= at && at < version.superseded_by)
+          answer.kvs.push_back(version.kv);
       }
     }
     answer.count = static_cast<int64_t>(answer.kvs.size());
@@ -90,16 +91,22 @@ class Model {
     std::erase_if(answer.kvs, [&](const KeyValue& kv) {
       return (options.min_mod_revision != 0 && kv.mod_revision < options.min_mod_revision) ||
              (options.max_mod_revision != 0 && kv.mod_revision > options.max_mod_revision) ||
-             (options.min_create_revision != 0 && kv.create_revision < options.min_create_revision) ||
+             (options.min_create_revision != 0 &&
+              kv.create_revision < options.min_create_revision) ||
              (options.max_create_revision != 0 && kv.create_revision > options.max_create_revision);
     });
     auto less = [&](const KeyValue& a, const KeyValue& b) {
       switch (options.target) {
-        case RangeOptions::Target::kKey: return a.key < b.key;
-        case RangeOptions::Target::kVersion: return a.version < b.version;
-        case RangeOptions::Target::kCreate: return a.create_revision < b.create_revision;
-        case RangeOptions::Target::kMod: return a.mod_revision < b.mod_revision;
-        case RangeOptions::Target::kValue: return a.value < b.value;
+        case RangeOptions::Target::kKey:
+          return a.key < b.key;
+        case RangeOptions::Target::kVersion:
+          return a.version < b.version;
+        case RangeOptions::Target::kCreate:
+          return a.create_revision < b.create_revision;
+        case RangeOptions::Target::kMod:
+          return a.mod_revision < b.mod_revision;
+        case RangeOptions::Target::kValue:
+          return a.value < b.value;
       }
       return false;
     };

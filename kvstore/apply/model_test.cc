@@ -1,4 +1,6 @@
 // The store against the model, by properties.
+#include "kvstore/apply/model.h"
+
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -6,7 +8,6 @@
 #include <mutex>
 #include <set>
 
-#include "kvstore/apply/model.h"
 #include "kvstore/apply/testing.h"
 
 namespace keel::kvstore {
@@ -16,7 +17,7 @@ using etcdserverpb::RangeRequest;
 
 const std::vector<std::string>& AllKeys() {
   static const std::vector<std::string> keys = {
-      "a",  std::string("a\0", 2), std::string("a\0\x01", 3), "aa", "ab", "b", "b\xff", "c",
+      "a",  std::string("a\0", 2), std::string("a\0\x01", 3), "aa",  "ab", "b", "b\xff", "c",
       "ca", std::string("\0", 1),  std::string("\0\0", 2),    "\xff"};
   return keys;
 }
@@ -91,7 +92,8 @@ RangeRequest AnyRange(const Model& model) {
   request.set_key(AnyKey());
   request.set_range_end(AnyEnd());
   request.set_limit(*rc::gen::inRange(-1, 6));
-  if (*rc::gen::inRange(0, 2) == 0) request.set_revision(*rc::gen::inRange<int64_t>(-1, model.revision + 2));
+  if (*rc::gen::inRange(0, 2) == 0)
+    request.set_revision(*rc::gen::inRange<int64_t>(-1, model.revision + 2));
   request.set_sort_order(static_cast<RangeRequest::SortOrder>(*rc::gen::inRange(0, 3)));
   request.set_sort_target(static_cast<RangeRequest::SortTarget>(*rc::gen::inRange(0, 5)));
   request.set_keys_only(*rc::gen::inRange(0, 4) == 0);
@@ -190,7 +192,8 @@ void CheckRuns(const char* what, int runs, Property&& property) {
   auto params = rc::detail::configuration().testParams;
   params.maxSuccess = runs;
   params.maxSize = 60;
-  const rc::detail::TestResult result = rc::detail::checkTestable(std::forward<Property>(property), metadata, params);
+  const rc::detail::TestResult result =
+      rc::detail::checkTestable(std::forward<Property>(property), metadata, params);
   std::ostringstream message;
   rc::detail::printResultMessage(result, message);
   EXPECT_TRUE(result.is<rc::detail::SuccessResult>()) << what << ": " << message.str();
@@ -223,7 +226,8 @@ TEST(ModelTest, EveryReadAgrees) {
     }
     ExpectSame(subscriber.revisions, model.events);
     const int64_t from = std::max<int64_t>(model.compacted, 1);
-    ExpectSame(ReadAll(machine, from, *rc::gen::inRange(1, 20)), From(model.events, from), model.compacted);
+    ExpectSame(ReadAll(machine, from, *rc::gen::inRange(1, 20)), From(model.events, from),
+               model.compacted);
   });
 }
 
@@ -243,7 +247,8 @@ TEST(ModelTest, BatchingAndPhysicalStateDoNotMatter) {
       RC_ASSERT(result.revision == results[i].revision);
     }
     if (model.compacted >= 0) CompactPhysically(other, model.compacted);
-    for (int64_t revision = std::max<int64_t>(model.compacted, 1); revision <= model.revision; ++revision) {
+    for (int64_t revision = std::max<int64_t>(model.compacted, 1); revision <= model.revision;
+         ++revision) {
       RC_ASSERT(one.HashKv(revision) == other.HashKv(revision));
     }
     RC_ASSERT(*one->view()->Hash() == *other->view()->Hash());
