@@ -76,7 +76,7 @@ struct ServerOptions {
   base::Duration http_idle_timeout = std::chrono::seconds(120);
 
   // Floods: a connection may send this many frames that cause work without a
-  // request (PING, SETTINGS, PRIORITY, empty DATA), respectively RST_STREAMs,
+  // request (PING, SETTINGS, empty DATA), respectively RST_STREAMs,
   // in a burst; both allowances refill per second, and the first by one for
   // each frame of an answer (clients probe bandwidth with PINGs). Beyond that
   // the connection gets GOAWAY with ENHANCE_YOUR_CALM.

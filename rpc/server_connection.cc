@@ -155,9 +155,6 @@ int ServerConnection::OnFrameReceived(nghttp2_session*, const nghttp2_frame* fra
         self->PingAcked();
       }
       break;
-    case NGHTTP2_PRIORITY:
-      self->CountControlFrame();
-      break;
     default:
       break;
   }

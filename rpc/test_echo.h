@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -42,8 +43,9 @@ class BlastHandler : public ServerStreamHandler {
       : call_(std::move(call)), queued_max_(queued_max) {}
   void OnMessage(std::string_view message) override {
     const std::string text(message);
-    count_ = std::stoul(text);
-    size_ = std::stoul(text.substr(text.find(' ')));
+    if (std::sscanf(text.c_str(), "%9zu %7zu", &count_, &size_) != 2) {
+      return call_->Finish(absl::InvalidArgumentError("want: count size"));
+    }
     OnWritable();
   }
   void OnWritable() override {
