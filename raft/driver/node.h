@@ -43,16 +43,16 @@ struct NodeOptions {
   base::Loop* log_loop = nullptr;
   base::FileSystem* fs = nullptr;  // null: PosixFileSystem()
   std::string log_dir;
-  std::string snapshot_dir;        // for snapshots on their way in and out
+  std::string snapshot_dir;  // for snapshots on their way in and out
 
   // Who the log belongs to; a log of another cluster or member is refused.
   uint64_t cluster_id = 0;
-  ConfState initial_conf;          // used when the log is empty; empty: join and wait
+  ConfState initial_conf;  // used when the log is empty; empty: join and wait
 
   base::Duration tick = std::chrono::milliseconds(100);
   uint64_t election_ticks = 10;
   uint64_t heartbeat_ticks = 1;
-  uint64_t random_seed = 0;        // 0: from the system
+  uint64_t random_seed = 0;  // 0: from the system
   bool lease_reads = false;
 
   // Entries applied between two truncations of the log, and how many are kept
@@ -89,7 +89,8 @@ class Node {
   // ResourceExhausted: too much uncommitted). Otherwise the state machine sees
   // it, or nobody ever does: callers keep a time limit of their own.
   virtual void Propose(Payload data, absl::AnyInvocable<void(absl::Status)> refused) = 0;
-  virtual void ProposeConfChange(ConfChange change, absl::AnyInvocable<void(absl::Status)> refused) = 0;
+  virtual void ProposeConfChange(ConfChange change,
+                                 absl::AnyInvocable<void(absl::Status)> refused) = 0;
 
   // Calls back, on the apply loop, once the state machine holds everything that was
   // committed when this was called: a read of it is then linearizable. All

@@ -155,6 +155,19 @@ absl::StatusOr<base::File*> Log::FileOf(uint64_t sequence) const {
 
 void Log::Append(LogWrite write, absl::AnyInvocable<void()> durable) {
   KEEL_CHECK(!write.truncate);
+  if (!write.must_sync) {
+    KEEL_CHECK(write.entries.empty() && !write.reset);
+    if (write.hard_state) deferred_ = write.hard_state;
+    if (!pending_.empty()) {
+      pending_.emplace_back().unwritten = true;
+      pending_.back().durable = std::move(durable);
+    } else if (durable) {
+      durable();
+    }
+    return;
+  }
+  if (!write.hard_state) write.hard_state = deferred_;
+  deferred_.reset();
   if (write.reset) {
     cache_.clear();
     cache_bytes_ = 0;
@@ -240,6 +253,10 @@ void Log::OnWritten(LogWritten written) {
       locations_.push_back(location);
     }
     done.push_back(std::move(pending));
+    while (!pending_.empty() && pending_.front().unwritten) {
+      done.push_back(std::move(pending_.front()));
+      pending_.pop_front();
+    }
   }
   SawSegment(written.sequence);
   if (free_segments) FreeSegments(written.sequence);

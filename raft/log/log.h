@@ -80,7 +80,8 @@ class Log {
   // Takes effect at once for the readers above; `durable` is called, in the
   // order of the calls, once it cannot be lost. An entry at an index present
   // replaces it and all after it. REQUIRES: entries follow the log without a
-  // gap; `truncate` unset (see Truncate).
+  // gap; `truncate` unset (see Truncate). What needs no sync is not written
+  // until something does; `durable` may then be called at once.
   void Append(LogWrite write, absl::AnyInvocable<void()> durable);
 
   // Drops entries up to `index`, and segments with nothing else in them.
@@ -93,6 +94,7 @@ class Log {
     size_t entries = 0;
     std::optional<LogPoint> reset;
     bool truncate = false;
+    bool unwritten = false;  // nothing for the writer: ends with the one before
     absl::AnyInvocable<void()> durable;
   };
 
@@ -122,6 +124,7 @@ class Log {
   std::deque<EntryLocation> locations_;
   std::vector<SegmentInfo> segments_;
   std::deque<Pending> pending_;
+  std::optional<HardState> deferred_;  // goes along with the next write
   mutable absl::flat_hash_map<uint64_t, std::unique_ptr<base::File>> files_;  // for reading
 };
 

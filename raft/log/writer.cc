@@ -94,18 +94,11 @@ void LogWriter::Flush() {
 }
 
 absl::Status LogWriter::WriteAll(const std::vector<LogWrite>& writes, LogWritten* written) {
-  bool must_sync = false;
   for (const LogWrite& write : writes) {
-    must_sync |= write.must_sync;
-    if (write.hard_state) {
-      // Ahead of the entries: entries of a term are never there without the term.
-      const bool commit_only = write.hard_state->term == state_.hard_state.term &&
-                               write.hard_state->vote == state_.hard_state.vote;
+    // Ahead of the entries: entries of a term are never there without the term.
+    if (write.hard_state && *write.hard_state != state_.hard_state) {
       state_.hard_state = *write.hard_state;
-      commit_dirty_ = commit_only;
-      if (!commit_only) {
-        KEEL_RETURN_IF_ERROR(Add(RecordType::kHardState, EncodeHardState(state_.hard_state)));
-      }
+      KEEL_RETURN_IF_ERROR(Add(RecordType::kHardState, EncodeHardState(state_.hard_state)));
     }
     if (write.reset) {
       KEEL_RETURN_IF_ERROR(Add(RecordType::kReset, EncodePoint(*write.reset)));
@@ -126,11 +119,7 @@ absl::Status LogWriter::WriteAll(const std::vector<LogWrite>& writes, LogWritten
       state_.last = entry.index;
     }
   }
-  if (builder_->empty() && !(must_sync && commit_dirty_)) return absl::OkStatus();
-  if (commit_dirty_) {
-    KEEL_RETURN_IF_ERROR(Add(RecordType::kHardState, EncodeHardState(state_.hard_state)));
-    commit_dirty_ = false;
-  }
+  if (builder_->empty()) return absl::OkStatus();
   return CommitBatch();
 }
 

@@ -25,7 +25,7 @@ struct LogWrite {
   std::optional<LogPoint> reset;     // the log restarts after this point
   std::optional<LogPoint> truncate;  // entries up to this one are not needed
   std::vector<Entry> entries;
-  // False: nothing is owed to the disk now. REQUIRES: only a commit index in it.
+  // False: nothing is owed to the disk now; only a new commit index may be in it.
   bool must_sync = true;
 };
 
@@ -85,8 +85,7 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   bool failed_ = false;
 
   LogIdentity identity_;
-  LogCheckpoint state_;        // what the log holds, written or in builder_
-  bool commit_dirty_ = false;  // state_'s commit is newer than the log's
+  LogCheckpoint state_;  // what the log holds, written or in builder_
   std::unique_ptr<base::File> file_;
   uint64_t sequence_ = 0;
   uint64_t capacity_bytes_ = 0;

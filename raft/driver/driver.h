@@ -1,0 +1,140 @@
+// The loop side of a node (internal to raft/driver): owns the core and the
+// log, and turns inputs into Readys and Readys into sends, writes and applies.
+//
+// One turn of the loop takes everything that queued up since the last one: all
+// proposals go into the core as one, all reads share one request, and the
+// Readys that follow carry the lot. While the log syncs, and while the state
+// machine applies, further turns run beside it.
+//
+// Everything on `loop`, but where said otherwise. Held by shared_ptr: tasks on
+// the loops keep it alive.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/asio_loop.h"
+#include "raft/core/raft.h"
+#include "raft/driver/applier.h"
+#include "raft/driver/node.h"
+#include "raft/driver/outgoing_snapshots.h"
+#include "raft/log/log.h"
+
+namespace keel::raft {
+
+using Refused = absl::AnyInvocable<void(absl::Status)>;
+
+class Driver final : public TransportHandler,
+                     public LogView,
+                     public std::enable_shared_from_this<Driver> {
+ public:
+  Driver(NodeOptions options, Transport* transport);
+  ~Driver() override;
+
+  // Opens the log and compares it with where the state machine stands.
+  // Blocks; before the loops matter.
+  absl::Status Open(StateMachine* state_machine);
+  // First task on the loop: makes the core, ticks, talks to peers.
+  void Start();
+
+  void Propose(Payload data, Refused refused);
+  void ProposeConfChange(const ConfChange& change, Refused refused);
+  void ReadIndex(ReadDone done);
+  void TransferLeadership(NodeId to, Refused done);
+  void GetStatus(absl::AnyInvocable<void(Status)> done);
+
+  // The steps of Node::Stop, in this order; `done` on the loop.
+  void HandOver(base::Duration limit, std::function<void()> done);
+  void Close(std::function<void()> done);
+  // Lets go of everything, the log's lock too.
+  void Halt();
+  // Not on one of them.
+  void StopOwnLoops();
+
+  // Any thread: no more callbacks.
+  void Abandon();
+
+  // For the getters. Any thread.
+  std::atomic<NodeId> leader{kNoNode};
+  std::atomic<Term> term{0};
+  std::atomic<Role> role{Role::kFollower};
+  std::atomic<Index> commit_index{0};
+  std::atomic<Index> applied_index{0};
+
+ private:
+  // A Ready's way to disk. Held back while a snapshot before it is restored.
+  struct Write {
+    uint64_t ready_id = 0;
+    LogWrite log;
+    std::vector<Message> messages;  // sent once durable
+    std::optional<SnapshotMeta> snapshot;
+    std::string snapshot_dir;
+  };
+
+  // TransportHandler
+  void OnMessages(std::vector<Message> messages) override;
+  void OnUnreachable(NodeId peer) override;
+  void OnSnapshotFiles(NodeId from, const Message& message, std::string dir) override;
+  void OnUserMessage(NodeId from, std::string payload) override;
+
+  // LogView
+  Index FirstIndex() const override { return log_->FirstIndex(); }
+  Index LastIndex() const override { return log_->LastIndex(); }
+  absl::StatusOr<Term> TermAt(Index index) const override { return log_->TermAt(index); }
+  absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high,
+                                             uint64_t max_bytes) const override;
+  absl::StatusOr<SnapshotMeta> Snapshot() const override;
+
+  bool running() const { return core_ != nullptr && !closed_; }
+  void ScheduleTurn();
+  void Turn();
+  void ProposeQueued();
+  void ReadQueued();
+  void Process(Ready ready);
+  void Submit(Write write);
+  void Persist(Write write);
+  void RestoreNext();
+  void OnPersisted(uint64_t ready_id, std::vector<Message> messages);
+  void OnApplied(Index last, std::vector<ConfChange> changes);
+  void Tick();
+  void TruncateLog();
+  void Publish();
+  void Fail(absl::Status status);
+  // Ends what cannot end any more.
+  void RefuseAll(const absl::Status& status);
+
+  const NodeOptions options_;
+  base::Loop* const loop_;
+  Transport* const transport_;
+  std::unique_ptr<base::AsioLoop> own_log_loop_;
+  std::unique_ptr<base::AsioLoop> own_fill_loop_;
+  std::unique_ptr<Log> log_;
+  std::shared_ptr<Applier> applier_;
+  std::shared_ptr<OutgoingSnapshots> snapshots_;
+  AppliedState opened_at_;  // what the state machine had at Open
+  std::unique_ptr<Raft> core_;
+
+  bool closed_ = false;  // stopping or failed
+  bool turn_scheduled_ = false;
+  base::TimerId tick_timer_ = 0;
+  base::TimePoint next_tick_{};
+  uint64_t ticks_ = 0;
+  std::vector<Payload> proposals_;
+  std::vector<Refused> proposals_refused_;  // one for each
+  std::vector<ReadDone> reads_;
+  uint64_t next_read_ = 1;
+  absl::flat_hash_map<uint64_t, std::vector<ReadDone>> reads_out_;  // by context
+  absl::flat_hash_map<Index, std::string> arrived_;  // snapshots' folders, not yet in a Ready
+  std::deque<Write> held_;                           // the first one is being restored
+  bool restoring_ = false;
+  Index flushed_at_ = 0;     // applied index of the last Flush
+  bool truncating_ = false;  // asked for the durable index
+  std::function<void()> handed_over_;
+};
+
+}  // namespace keel::raft
