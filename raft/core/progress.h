@@ -34,7 +34,7 @@ struct Progress {
   bool needs_snapshot = false;   // it joins without a configuration: entries cannot give it one
   bool ping = false;             // kReplicate: owe a kAppend even if empty, to find lost ones
   uint64_t ping_tick = 0;        // when the last ping was asked for
-  Index sent_commit = 0;         // the commit index that the last kAppend carried
+  Index sent_commit = 0;         // the newest commit index it was told
   uint64_t acked_round = 0;      // the newest heartbeat round answered
   uint64_t match_round = 0;      // the newest heartbeat round sent when `match` last moved
   Inflights window;

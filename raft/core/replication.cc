@@ -215,11 +215,12 @@ void Raft::Impl::HandleAppendResponse(const Message& m, Progress& peer) {
 void Raft::Impl::BroadcastHeartbeat(bool voters_only) {
   ++round_;
   rounds_.Mark(round_, ticks_, config_.election_ticks);
-  for (const Progress& peer : peers_) {
+  for (Progress& peer : peers_) {
     if (peer.id == id() || (voters_only && peer.learner)) continue;
     Message m = NewMessage(MessageType::kHeartbeat, peer.id);
     // Only what the peer is known to hold: its log may differ beyond.
     m.commit = std::min(peer.match, commit_);
+    if (m.commit == commit_) peer.sent_commit = commit_;  // no need to tell it again
     m.context = round_;
     Send(std::move(m));
   }

@@ -91,6 +91,7 @@ void Member::Apply() {
       const absl::StatusOr<ConfChange> change = DecodeConfChange(*entry.data);
       KEEL_CHECK(change.ok());
       conf_ = raft_->ApplyConfChange(*change);
+      if (on_conf) on_conf(conf_);
     } else if (!entry.data->empty()) {
       applied.push_back(*entry.data);
     }

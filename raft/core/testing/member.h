@@ -53,6 +53,8 @@ class Member {
   std::vector<uint64_t> dropped_reads;
   // Called with each Ready before anything of it is done.
   std::function<void(const Ready&)> on_ready;
+  // Called with each configuration that is applied.
+  std::function<void(const ConfState&)> on_conf;
   // Where a snapshot's data come from: the state of the sender at `index`.
   std::function<std::vector<std::string>(Index)> fetch_snapshot;
   // The state after each index: what a snapshot of this member holds.
@@ -88,6 +90,8 @@ class Network {
   Raft& raft(NodeId id) { return (*this)[id].raft(); }
   // A member that joins: empty log, no configuration.
   Member& Join(NodeId id);
+
+  const std::vector<NodeId>& ids() const { return ids_; }
 
   // Delivers messages in the order they were sent until nothing moves.
   void Settle();
