@@ -216,6 +216,13 @@ absl::Status Database::Write(rocksdb::WriteBatch* batch) {
   return ToStatus(db_->Write(options, batch), base::StrCat("write store ", path_));
 }
 
+absl::Status Database::Resume() {
+  KEEL_RETURN_IF_ERROR(ToStatus(db_->Resume(), base::StrCat("resume store ", path_)));
+  absl::MutexLock lock(&mutex_);
+  background_status_ = absl::OkStatus();
+  return absl::OkStatus();
+}
+
 absl::Status Database::Flush(bool wait) {
   rocksdb::FlushOptions options;
   options.wait = wait;

@@ -68,6 +68,8 @@ class Database {
                                                  const rocksdb::Slice* upper) const;
 
   absl::Status Write(rocksdb::WriteBatch* batch);
+  // Tries to go on after a full disk; OK when writes are taken again.
+  absl::Status Resume();
   // Flushes all families at once; `wait` until it is done.
   absl::Status Flush(bool wait);
 

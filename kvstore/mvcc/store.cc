@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -18,6 +19,7 @@ namespace keel::kvstore {
 namespace {
 
 constexpr std::string_view kPrefix = "db-";
+constexpr absl::Duration kFullDiskRetry = absl::Seconds(1);
 constexpr int64_t kSizesMaxAgeNs = 1'000'000'000;
 
 std::string DatabaseName(uint64_t number) {
@@ -122,7 +124,18 @@ std::shared_ptr<Database> Store::database() const {
 
 absl::Status Store::Commit(uint64_t index, uint64_t term) {
   KEEL_CHECK(index >= applied_.index && term >= applied_.term, "index=", index, " term=", term);
-  KEEL_RETURN_IF_ERROR(writer_->Commit(index, term));
+  absl::Status status = writer_->Commit(index, term);
+  const absl::Time give_up = absl::Now() + absl::Milliseconds(options_.full_disk_wait_ms);
+  if (absl::IsResourceExhausted(status)) {
+    base::Log().warn("store waits for room on its disk status={}", status.ToString());
+  }
+  while (absl::IsResourceExhausted(status) && absl::Now() < give_up) {
+    absl::SleepFor(kFullDiskRetry);
+    // A failure to resume is the same news again; the write will tell.
+    database()->Resume().IgnoreError();
+    status = writer_->Commit(index, term);
+  }
+  KEEL_RETURN_IF_ERROR(status);
   applied_ = {index, term, writer_->revision(), writer_->compact_revision()};
   return absl::OkStatus();
 }

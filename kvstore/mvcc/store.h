@@ -41,7 +41,8 @@ class Store {
   uint64_t applied_term() const { return applied_.term; }
 
   Writer& writer() { return *writer_; }
-  // Commits what the writer gathered. Publish makes it visible to view().
+  // Commits what the writer gathered. Publish makes it visible to view(). On a full disk
+  // it blocks until there is room, for options.full_disk_wait_ms at most.
   absl::Status Commit(uint64_t index, uint64_t term);
   void Publish();
   std::shared_ptr<const DbView> view() const;

@@ -13,6 +13,9 @@ struct StoreOptions {
   uint64_t write_buffer_bytes = 64ull << 20;
   // Threads that flush and compact.
   int background_threads = 2;
+  // How long a write waits for room on a full disk before it fails, milliseconds. Nothing is
+  // lost meanwhile; reads go on.
+  int64_t full_disk_wait_ms = 30'000;
   // For tests: drops what was not flushed when the store closes, as a crash does.
   bool crash_on_close = false;
 };

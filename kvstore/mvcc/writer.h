@@ -9,8 +9,8 @@
 //   ...                                   // more transactions
 //   KEEL_RETURN_IF_ERROR(writer.Commit(index, term));
 //
-// Not thread-safe: the apply loop's. After an error of any method but Range the
-// store must not be used any more: memory and disk no longer agree.
+// Not thread-safe: the apply loop's. After an error of any method but Range and
+// Commit the store must not be used any more: memory and disk no longer agree.
 #pragma once
 
 #include <cstdint>
@@ -72,7 +72,7 @@ class Writer {
   // ---- to disk (RocksDB's memtable)
 
   // Writes all that is pending, and that the store holds the log up to
-  // `index`, atomically.
+  // `index`, atomically. After a failure everything is pending still: it may be tried again.
   absl::Status Commit(uint64_t index, uint64_t term);
   bool pending() const { return batch_.Count() > 0; }
   size_t pending_bytes() const { return batch_.GetDataSize(); }
