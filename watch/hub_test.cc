@@ -354,6 +354,20 @@ TEST_F(HubTest, ManyRangesShareASweep) {
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(Revisions(sink, i), (std::vector<int64_t>{i + 2}));
 }
 
+TEST_F(HubTest, ManyStartsShareASweep) {
+  for (int i = 0; i < 1000; ++i) feed_.Put("k" + std::to_string(i), "v");
+  Start();
+  RecordingSink sink;
+  auto stream = hub_->OpenStream(io_, sink);
+  for (int i = 999; i >= 0; --i) {  // those furthest behind last
+    const auto range = KeyRange::FromRequest("k" + std::to_string(i), "");
+    EXPECT_TRUE(stream->Create({.range = range, .start_revision = i + 2, .watch_id = i + 1}).ok());
+  }
+  Settle();
+  EXPECT_LE(feed_.reads(), 4);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(Revisions(sink, i + 1), (std::vector<int64_t>{i + 2}));
+}
+
 TEST_F(HubTest, AFailedReadIsTriedAgain) {
   feed_.Put("a", "v");
   Start();

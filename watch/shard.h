@@ -74,6 +74,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void AdvanceOne(Watcher& watcher, const RevisionSpan& span, const Audience& audience);
   void ScheduleCatchUp();
   void CatchUp();  // one turn
+  Watcher* NextBehind(WatcherQueue& queue);
   void CatchUpFromRecent();
   void StartHistoryRead();
   void OnHistory(const kvstore::ChangeFeed::HistoryOptions& request, bool sweep,
@@ -95,6 +96,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   WatcherQueue recent_queue_;
   WatcherQueue history_queue_;
   bool catch_up_scheduled_ = false;
+  bool pick_furthest_ = false;
   bool history_in_flight_ = false;  // or waiting to be tried again
 
   std::vector<Stream*> progress_waiting_;

@@ -139,9 +139,30 @@ void Shard::CatchUp() {
   ScheduleCatchUp();
 }
 
+// In turn the one that waits longest and the one furthest behind: a span from
+// the latter serves all others that it reaches, so that many at many different
+// revisions take few spans, and the former keeps those from starving the rest.
+// Null when there is none that can take more.
+Watcher* Shard::NextBehind(WatcherQueue& queue) {
+  while (!queue.empty() && queue.front().stream->sink_.full()) {
+    SetBehind(queue.front(), queue.front().next_revision);
+  }
+  if (queue.empty()) return nullptr;
+  pick_furthest_ = !pick_furthest_;
+  if (pick_furthest_) {
+    Watcher& furthest = *std::min_element(
+        queue.begin(), queue.end(),
+        [](const Watcher& a, const Watcher& b) { return a.next_revision < b.next_revision; });
+    if (!furthest.stream->sink_.full()) return &furthest;
+    SetBehind(furthest, furthest.next_revision);
+  }
+  return &queue.front();
+}
+
 void Shard::CatchUpFromRecent() {
-  Watcher& watcher = recent_queue_.front();
-  if (watcher.stream->sink_.full()) return SetBehind(watcher, watcher.next_revision);
+  Watcher* chosen = NextBehind(recent_queue_);
+  if (chosen == nullptr) return;
+  Watcher& watcher = *chosen;
   if (!core_.recent.Read(watcher.next_revision, live_, core_.options.turn_events_max, &span_)) {
     return Enqueue(watcher);  // for the store
   }
@@ -151,25 +172,19 @@ void Shard::CatchUpFromRecent() {
 }
 
 void Shard::StartHistoryRead() {
-  while (!history_queue_.empty()) {
-    Watcher& front = history_queue_.front();
-    if (front.stream->sink_.full()) {
-      SetBehind(front, front.next_revision);
-    } else if (core_.recent.Covers(front.next_revision)) {
-      Enqueue(front);
-    } else {
-      break;
-    }
+  // Reads for others may have brought some within reach of memory.
+  while (!history_queue_.empty() && core_.recent.Covers(history_queue_.front().next_revision)) {
+    Enqueue(history_queue_.front());
   }
-  if (history_queue_.empty()) return;
+  const Watcher* chosen = NextBehind(history_queue_);
+  if (chosen == nullptr) return;
 
-  const Watcher& front = history_queue_.front();
   kvstore::ChangeFeed::HistoryOptions request;
-  request.from_revision = front.next_revision;
+  request.from_revision = chosen->next_revision;
   request.max_bytes = core_.options.history_bytes_max;
   request.max_scanned = core_.options.history_scanned_max;
-  request.prev_kv = front.filter.prev_kv;
-  absl::InlinedVector<const WatcherGroup*, kRangesReadApartMax + 1> groups;
+  request.prev_kv = chosen->filter.prev_kv;
+  absl::InlinedVector<const WatcherGroup*, kRangesReadApartMax + 1> groups = {chosen->group};
   size_t looked_at = 0;
   for (const Watcher& watcher : history_queue_) {
     if (++looked_at > kLookAhead) break;
@@ -180,7 +195,7 @@ void Shard::StartHistoryRead() {
     }
   }
   const bool sweep = groups.size() > kRangesReadApartMax;
-  const KeyRange range = sweep ? KeyRange::All() : front.group->range;
+  const KeyRange range = sweep ? KeyRange::All() : chosen->group->range;
   request.key = range.key;
   request.range_end = range.RequestEnd();
 
