@@ -94,7 +94,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) 
 }
 
 Store::~Store() {
-  std::shared_ptr<Compactor> compactor;
+  std::shared_ptr<HistoryCompactor> compactor;
   {
     absl::MutexLock lock(&mutex_);
     compactor = std::move(compactor_);
@@ -108,7 +108,7 @@ absl::Status Store::Adopt(std::shared_ptr<Database> database) {
   writer_ = std::make_unique<Writer>(database, applied_.revision, applied_.compact_revision);
   auto view = std::make_shared<const DbView>(database, applied_.revision, applied_.compact_revision,
                                              applied_.index);
-  auto compactor = std::make_shared<Compactor>(database);
+  auto compactor = std::make_shared<HistoryCompactor>(database);
   absl::MutexLock lock(&mutex_);
   database_.swap(database);
   view_.swap(view);

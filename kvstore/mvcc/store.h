@@ -21,9 +21,9 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "base/file.h"
-#include "kvstore/mvcc/compactor.h"
 #include "kvstore/mvcc/database.h"
 #include "kvstore/mvcc/db_view.h"
+#include "kvstore/mvcc/history_compactor.h"
 #include "kvstore/mvcc/store_options.h"
 #include "kvstore/mvcc/writer.h"
 
@@ -89,7 +89,7 @@ class Store {
   mutable absl::Mutex mutex_;
   std::shared_ptr<Database> database_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const DbView> view_ ABSL_GUARDED_BY(mutex_);
-  std::shared_ptr<Compactor> compactor_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<HistoryCompactor> compactor_ ABSL_GUARDED_BY(mutex_);
   mutable StoreSizes sizes_ ABSL_GUARDED_BY(mutex_);
   mutable int64_t sizes_at_ns_ ABSL_GUARDED_BY(mutex_) = 0;
 };

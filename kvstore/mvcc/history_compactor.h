@@ -18,11 +18,11 @@
 
 namespace keel::kvstore {
 
-class Compactor {
+class HistoryCompactor {
  public:
   // Goes on with what an earlier run left undone.
-  explicit Compactor(std::shared_ptr<Database> database);
-  ~Compactor();  // Cancels what runs; waiters get Cancelled.
+  explicit HistoryCompactor(std::shared_ptr<Database> database);
+  ~HistoryCompactor();  // Cancels what runs; waiters get Cancelled.
 
   // History below `revision` may go. Several calls may be served by one pass.
   void Schedule(int64_t revision);

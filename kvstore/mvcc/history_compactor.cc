@@ -1,4 +1,4 @@
-#include "kvstore/mvcc/compactor.h"
+#include "kvstore/mvcc/history_compactor.h"
 
 #include <algorithm>
 #include <utility>
@@ -24,7 +24,8 @@ constexpr absl::Duration kRestMax = absl::Minutes(1);
 
 }  // namespace
 
-Compactor::Compactor(std::shared_ptr<Database> database) : database_(std::move(database)) {
+HistoryCompactor::HistoryCompactor(std::shared_ptr<Database> database)
+    : database_(std::move(database)) {
   // What is durable may be dropped from the start, by any rewriting RocksDB does.
   if (auto durable = ReadAppliedMeta(*database_, /*durable=*/true); durable.ok()) {
     database_->set_drop_revision(durable->compact_revision);
@@ -40,7 +41,7 @@ Compactor::Compactor(std::shared_ptr<Database> database) : database_(std::move(d
   thread_ = std::thread([this] { Run(); });
 }
 
-Compactor::~Compactor() {
+HistoryCompactor::~HistoryCompactor() {
   cancel_.store(true);
   {
     absl::MutexLock lock(&mutex_);
@@ -50,17 +51,17 @@ Compactor::~Compactor() {
   for (Waiter& waiter : waiters_) waiter.done(absl::CancelledError("the store is closing"));
 }
 
-void Compactor::Schedule(int64_t revision) {
+void HistoryCompactor::Schedule(int64_t revision) {
   absl::MutexLock lock(&mutex_);
   target_ = std::max(target_, revision);
 }
 
-void Compactor::WhenDone(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) {
+void HistoryCompactor::WhenDone(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) {
   absl::MutexLock lock(&mutex_);
   waiters_.push_back({revision, std::move(done)});
 }
 
-void Compactor::Run() {
+void HistoryCompactor::Run() {
   absl::Duration rest = absl::ZeroDuration();
   while (true) {
     {
@@ -113,7 +114,7 @@ void Compactor::Run() {
   }
 }
 
-absl::StatusOr<int64_t> Compactor::Pass() {
+absl::StatusOr<int64_t> HistoryCompactor::Pass() {
   KEEL_RETURN_IF_ERROR(database_->Flush(/*wait=*/true));
   KEEL_ASSIGN_OR_RETURN(const AppliedMeta durable, ReadAppliedMeta(*database_, /*durable=*/true));
   const int64_t revision = durable.compact_revision;
