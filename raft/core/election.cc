@@ -78,6 +78,7 @@ void Raft::Impl::Reset(Term term) {
   transferee_ = kNoNode;
   transfer_sent_ = false;
   lease_void_ = false;
+  retire_index_ = 0;
   uncommitted_bytes_ = 0;
   round_ = 0;
   rounds_.Clear();
@@ -139,7 +140,7 @@ void Raft::Impl::Campaign() { Hup(/*transfer=*/false); }
 void Raft::Impl::Hup(bool transfer) {
   if (role_ == Role::kLeader || !Promotable()) return;
   // A committed change of membership decides whose votes count: apply it first.
-  if (!conf_entries_.empty() && conf_entries_.front() <= commit_) return;
+  if (HasUnappliedConf()) return;
   StartElection(config_.pre_vote && !transfer, transfer);
 }
 
@@ -200,8 +201,11 @@ void Raft::Impl::HandleVoteRequest(const Message& m) {
   Message answer =
       NewMessage(pre ? MessageType::kPreVoteResponse : MessageType::kVoteResponse, m.from);
   // A granted pre-vote names the term it is for; a refusal brings the candidate up to ours.
-  if (granted) answer.term = m.term;
-  answer.reject = !granted;
+  if (granted) {
+    answer.term = m.term;
+  } else {
+    Refuse(&answer);
+  }
   if (pre) {
     Send(std::move(answer));
     return;
@@ -213,7 +217,28 @@ void Raft::Impl::HandleVoteRequest(const Message& m) {
   SendWhenPersisted(std::move(answer));
 }
 
+void Raft::Impl::Refuse(Message* answer) const {
+  answer->reject = true;
+  // With its commit index (as in TiKV's raft-rs). Members that a change removed
+  // may have the longer log, and so refuse their vote to those that stay and do
+  // not know yet that they need it no more: this tells them.
+  const absl::StatusOr<Term> commit_term = log_.TermAt(commit_);
+  if (!commit_term.ok()) return;
+  answer->commit = commit_;
+  answer->log_term = *commit_term;
+}
+
+void Raft::Impl::LearnCommit(const Message& refusal) {
+  if (role_ == Role::kLeader || refusal.commit <= commit_) return;
+  // The same entry: what is committed there is committed.
+  if (!log_.Matches(refusal.commit, refusal.log_term)) return;
+  SetCommit(refusal.commit);
+  // A change of membership among it decides whose votes count: apply it first.
+  if (role_ != Role::kFollower && HasUnappliedConf()) BecomeFollower(term_, kNoNode);
+}
+
 void Raft::Impl::HandleVoteResponse(const Message& m) {
+  if (m.reject) LearnCommit(m);
   const bool pre = m.type == MessageType::kPreVoteResponse;
   if (role_ != (pre ? Role::kPreCandidate : Role::kCandidate)) return;
   if (pre && m.term != (m.reject ? term_ : term_ + 1)) return;

@@ -1,5 +1,7 @@
 // Changes of membership: paper 6, thesis 4; as in etcd-io/raft a change takes
 // effect when its entry is applied, and one at a time may be in the log unapplied.
+// A leader that is no voter any more leads on, without taking proposals, until
+// a quorum of those that stay knows that the change is committed.
 #include <algorithm>
 #include <utility>
 
@@ -47,11 +49,11 @@ void Raft::Impl::SwitchConf(ConfState conf) {
     if (role_ != Role::kFollower && !Promotable()) BecomeFollower(term_, kNoNode);
     return;
   }
-  if (!IsVoter(conf_, id())) {
-    // Its last duty: let the others know that the change is committed (thesis, 4.2.2).
-    SendAppends();
-    LeaveOffice();
-    return;
+  if (!IsVoter(conf_, id()) && retire_index_ == 0) {
+    // Its last duty: those that stay have to know that the change is committed,
+    // or they could not elect anybody without those that go (thesis, 4.2.2).
+    retire_index_ = commit_;
+    BroadcastHeartbeat(/*voters_only=*/false);
   }
   if (transferee_ != kNoNode && !IsVoter(conf_, transferee_)) AbortTransfer();
   MaybeCommit();   // the quorum may be smaller now
@@ -62,6 +64,15 @@ void Raft::Impl::MaybeAutoLeave() {
   if (role_ != Role::kLeader || !IsJoint(conf_) || !conf_.auto_leave) return;
   if (!conf_entries_.empty() || transferee_ != kNoNode) return;
   AppendOwn(EntryType::kConfChange, std::make_shared<const std::string>(EncodeConfChange({})));
+}
+
+void Raft::Impl::MaybeRetire() {
+  if (role_ != Role::kLeader || retire_index_ == 0) return;
+  const Index told = VotersQuorum().Committed([this](NodeId voter) -> Index {
+    const Progress* peer = Peer(voter);
+    return peer->told_round > 0 && peer->acked_round >= peer->told_round ? 1 : 0;
+  });
+  if (told > 0) LeaveOffice();
 }
 
 void Raft::Impl::LeaveOffice() {

@@ -174,7 +174,14 @@ TEST(MembershipTest, AMemberWithACommittedChangeUnappliedDoesNotCampaign) {
 TEST(MembershipTest, ALeaderThatIsRemovedHandsOver) {
   Network net({1, 2, 3});
   net.Elect(1);
+  net.Isolate(3);
   MustPropose(net, 1, Change({{Type::kRemove, 1}}));
+  net.Tick(3);
+  EXPECT_EQ(net[2].conf().voters, (Nodes{2, 3}));
+  EXPECT_EQ(net.raft(1).role(), Role::kLeader) << "only one of two knows that it may go";
+  EXPECT_TRUE(absl::IsUnavailable(net.raft(1).Propose(Data("x"))));
+  net.Heal();
+  net.Tick(2);
   EXPECT_EQ(net.raft(1).role(), Role::kFollower);
   EXPECT_TRUE(net.raft(2).role() == Role::kLeader || net.raft(3).role() == Role::kLeader);
   EXPECT_EQ(net[2].conf().voters, (Nodes{2, 3}));
@@ -182,6 +189,35 @@ TEST(MembershipTest, ALeaderThatIsRemovedHandsOver) {
   EXPECT_NE(net.raft(1).role(), Role::kLeader) << "it does not disturb those that stay";
   net.Propose(net.raft(2).leader(), "a");
   EXPECT_EQ(net[3].applied, Texts{"a"});
+}
+
+TEST(MembershipTest, AVoterLearnsFromRefusalsThatItNeedsNobodysVote) {
+  // 1 and 3 go, 2 stays. They know that this is committed, 2 does not, and as
+  // far as it knows it needs one of their votes; their logs are longer than its own.
+  Network net({1, 2, 3});
+  net.Elect(1);
+  bool committed = false;
+  net.drop = [&](const Message& m) {
+    // 2 gets the entry that leaves the joint configuration, but no later word.
+    committed |= m.type == MessageType::kAppendResponse && m.from == 2 && m.index == 3;
+    return m.to == 2 && committed;
+  };
+  ASSERT_TRUE(net.raft(1).ProposeConfChange(
+      Change({{Type::kRemove, 1}, {Type::kRemove, 3}})).ok());
+  net.Settle();
+  net[1].Restart();  // the leader dies before it could tell
+  ASSERT_EQ(net[1].conf().voters, Nodes{2});
+  ASSERT_EQ(net[2].conf().voters_outgoing, (Nodes{1, 2, 3}));
+  // A longer log on those that go.
+  for (NodeId id : {1, 3}) {
+    ASSERT_TRUE(net.raft(id).Step({.type = MessageType::kAppend, .from = id == 1 ? 3u : 1u,
+                                   .to = id, .term = 1, .index = 3, .log_term = 1,
+                                   .entries = {{.term = 1, .index = 4, .data = Data("x")}}}).ok());
+  }
+  net.Heal();
+  net.Tick(60);
+  EXPECT_EQ(net.raft(2).role(), Role::kLeader);
+  EXPECT_EQ(net[2].conf().voters, Nodes{2});
 }
 
 TEST(MembershipTest, ASmallerQuorumCommitsWhatWaitedForTheLargerOne) {
@@ -200,6 +236,27 @@ TEST(MembershipTest, AChangeThatDoesNotFitIsVoid) {
   const ConfState before = net[1].conf();
   EXPECT_EQ(net.raft(1).ApplyConfChange({}), before) << "rejected, and no joint one to leave";
   EXPECT_EQ(net.raft(1).ApplyConfChange(Change({{Type::kAddVoter, kNoNode}})), before);
+}
+
+TEST(MembershipTest, OlderChangesAppliedWhileASnapshotIsInstalledLeaveNoTrace) {
+  Network net({1, 2, 3});
+  net.Elect(1);
+  net[3].hold_apply = true;
+  MustPropose(net, 1, Change({{Type::kAddLearner, 9}}));
+  net.Isolate(3);
+  MustPropose(net, 1, Change({{Type::kRemove, 9}}));
+  net.Propose(1, "a");
+  net[1].Compact(4);
+  net.Heal();
+  net[3].hold_disk = true;
+  net.Tick(2);
+  ASSERT_EQ(net.raft(3).commit(), 4) << "the snapshot is on its way";
+  net[3].hold_apply = false;
+  net.Settle();
+  EXPECT_EQ(net[3].conf().learners, Nodes{9}) << "the older change was applied";
+  net[3].hold_disk = false;
+  net.Settle();
+  EXPECT_EQ(net.raft(3).GetStatus().conf, (ConfState{.voters = {1, 2, 3}}));
 }
 
 TEST(MembershipTest, AFollowerForwardsAChange) {

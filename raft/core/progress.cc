@@ -77,6 +77,7 @@ void Progress::Reset(Index next_index) {
   ping_tick = 0;
   sent_commit = 0;
   acked_round = 0;
+  told_round = 0;
   match_round = 0;
   window.Clear();
 }

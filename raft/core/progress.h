@@ -36,6 +36,7 @@ struct Progress {
   uint64_t ping_tick = 0;        // when the last ping was asked for
   Index sent_commit = 0;         // the newest commit index it was told
   uint64_t acked_round = 0;      // the newest heartbeat round answered
+  uint64_t told_round = 0;       // the first heartbeat round that told it of retire_index_
   uint64_t match_round = 0;      // the newest heartbeat round sent when `match` last moved
   Inflights window;
 

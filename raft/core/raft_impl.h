@@ -106,6 +106,11 @@ class Raft::Impl {
   void CountVotes();
   void HandleVoteRequest(const Message& m);
   void HandleVoteResponse(const Message& m);
+  void Refuse(Message* answer) const;
+  void LearnCommit(const Message& refusal);
+  bool HasUnappliedConf() const {
+    return !conf_entries_.empty() && conf_entries_.front() <= commit_;
+  }
   bool QuorumActive() const;
   bool DiskStalled() const;
 
@@ -136,6 +141,7 @@ class Raft::Impl {
   void SwitchConf(ConfState conf);
   void MaybeAutoLeave();
   void LeaveOffice();
+  void MaybeRetire();
 
   // transfer.cc
   absl::Status StartTransfer(NodeId to);
@@ -191,6 +197,7 @@ class Raft::Impl {
   uint64_t uncommitted_bytes_ = 0;
   NodeId transferee_ = kNoNode;
   bool transfer_sent_ = false;
+  Index retire_index_ = 0;       // not 0: no voter any more since this was committed
   bool lease_void_ = false;      // a kTimeoutNow was sent in this term: its election ignores leases
   uint64_t round_ = 0;           // heartbeat rounds of this term
   RoundClock rounds_;

@@ -39,6 +39,7 @@ absl::Status Raft::Impl::AppendProposals(std::vector<Entry>& entries) {
   if (transferee_ != kNoNode) {
     return absl::UnavailableError("leadership is being transferred");
   }
+  if (retire_index_ > 0) return absl::UnavailableError("the leader is being removed");
   uint64_t bytes = 0;
   for (const Entry& entry : entries) bytes += entry.data->size();
   // A single proposal of any size passes when nothing else is on the way.
@@ -222,6 +223,9 @@ void Raft::Impl::BroadcastHeartbeat(bool voters_only) {
     m.commit = std::min(peer.match, commit_);
     if (m.commit == commit_) peer.sent_commit = commit_;  // no need to tell it again
     m.context = round_;
+    if (retire_index_ > 0 && peer.told_round == 0 && m.commit >= retire_index_) {
+      peer.told_round = round_;
+    }
     Send(std::move(m));
   }
 }
@@ -244,6 +248,7 @@ void Raft::Impl::HandleHeartbeatResponse(const Message& m, Progress& peer) {
     peer.ping_tick = ticks_;
   }
   ConfirmReads();
+  MaybeRetire();
 }
 
 void Raft::Impl::ReportUnreachable(NodeId id) {

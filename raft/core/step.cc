@@ -91,7 +91,7 @@ absl::Status Raft::Impl::StepLowerTerm(const Message& m) {
     case MessageType::kPreVote: {
       // The sender may be stuck on a lower term after a partition.
       Message answer = NewMessage(MessageType::kPreVoteResponse, m.from);
-      answer.reject = true;
+      Refuse(&answer);
       Send(std::move(answer));
       return absl::OkStatus();
     }

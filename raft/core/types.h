@@ -105,7 +105,7 @@ struct Message {
   Index index = 0;    // kAppend: previous entry; responses: the last index the sender answers for
   Term log_term = 0;  // term of the entry at `index`
   std::vector<Entry> entries;
-  Index commit = 0;
+  Index commit = 0;              // a refused vote carries it too, with its term in log_term
   bool reject = false;
   Index reject_hint = 0;         // kAppendResponse with reject: fast backtracking (paper, end of 5.3)
   SnapshotMeta snapshot;         // kSnapshot

@@ -62,6 +62,12 @@ absl::Status Raft::Impl::Validate(const Message& m) const {
       if (meta.term == 0 || meta.term > m.term) return Invalid("snapshot's term", meta.term);
       return CheckConf(meta.conf);
     }
+    case MessageType::kVoteResponse:
+    case MessageType::kPreVoteResponse:
+      if (m.log_term > m.term || (m.commit > 0 && m.log_term == 0)) {
+        return Invalid("term of a commit", m.log_term);
+      }
+      return absl::OkStatus();
     case MessageType::kVote:
     case MessageType::kPreVote:
       if (m.log_term >= m.term) return Invalid("candidate's last term", m.log_term);
