@@ -172,12 +172,12 @@ absl::Status Daemon::OpenNode() {
   options.catchup_entries = config_.snapshot_catchup_entries;
   options.on_fatal = [this](absl::Status status) { OnFatal(std::move(status)); };
   server_->FillNodeOptions(&options);
-  if (!identity.joined) {
-    for (const InitialMember& member : identity.initial_members) {
-      options.initial_conf.voters.push_back(member.id);
-      store.initial_members.push_back(
-          {.id = member.id, .name = member.name, .peer_urls = member.peer_urls});
-    }
+  // Also for a member that joins again with an empty disk: the log begins with
+  // the cluster as it was first configured.
+  for (const InitialMember& member : identity.initial_members) {
+    options.initial_conf.voters.push_back(member.id);
+    store.initial_members.push_back(
+        {.id = member.id, .name = member.name, .peer_urls = member.peer_urls});
   }
   machine_ = KvStateMachine::Create(std::move(store), server_.get());
 
@@ -191,14 +191,6 @@ absl::Status Daemon::OpenNode() {
 
   KEEL_ASSIGN_OR_RETURN(node_,
                         raft::Node::Open(std::move(options), transport_.get(), machine_.get()));
-  // A member that joins knows its peers from its flags alone, until the log tells it.
-  if (identity.joined && machine_->members().List().empty()) {
-    for (const InitialMember& member : identity.initial_members) {
-      if (member.id == identity.member_id) continue;
-      KEEL_ASSIGN_OR_RETURN(const Url url, ParseUrl(member.peer_urls.front()));
-      transport_->AddPeer(member.id, url.HostPort());
-    }
-  }
   return absl::OkStatus();
 }
 
