@@ -249,17 +249,19 @@ absl::Status Daemon::Serve() {
 // then travel to the new leader, and nobody waits for an election.
 void Daemon::HandOver() {
   if (node_->role() != raft::Role::kLeader || machine_->members().List().size() < 2) return;
-  auto done = std::make_shared<std::promise<absl::Status>>();
-  std::future<absl::Status> future = done->get_future();
-  node_->TransferLeadership(raft::kNoNode,
-                            [done](absl::Status status) { done->set_value(std::move(status)); });
-  if (future.wait_for(2 * config_.election()) != std::future_status::ready) {
-    Log().warn("leadership was not taken over in time");
-  } else if (absl::Status status = future.get(); !status.ok()) {
-    Log().warn("leadership was not taken over: {}", ToStd(status.message()));
-  } else {
-    Log().info("leadership handed over to {:x}", node_->leader());
+  node_->TransferLeadership(raft::kNoNode, [](absl::Status refused) {
+    if (!refused.ok()) Log().warn("leadership stays: {}", ToStd(refused.message()));
+  });
+  const auto give_up = std::chrono::steady_clock::now() + 2 * config_.election();
+  while (std::chrono::steady_clock::now() < give_up) {
+    const raft::NodeId leader = node_->leader();
+    if (leader != raft::kNoNode && leader != data_dir_.identity.member_id) {
+      Log().info("leadership handed over to {:x}", leader);
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+  Log().warn("leadership was not taken over in time");
 }
 
 void Daemon::Drain() {

@@ -35,6 +35,9 @@ inline absl::Status ErrUnhealthy() {
 inline absl::Status ErrBadLeaderTransferee() {
   return absl::FailedPreconditionError("etcdserver: bad leader transferee");
 }
+inline absl::Status ErrTimeoutLeaderTransfer() {
+  return absl::UnavailableError("etcdserver: request timed out, leader transfer took too long");
+}
 inline absl::Status ErrMemberBadUrls() {
   return absl::InvalidArgumentError("etcdserver: given member URLs are invalid");
 }

@@ -106,10 +106,23 @@ void MaintenanceService::MoveLeader(Call call) {
   if (target == context_->member_id) return call->Reply(std::string());
   const std::optional<Member> member = context_->machine->members().Find(target);
   if (!member.has_value() || member->is_learner) return call->Finish(ErrBadLeaderTransferee());
-  context_->node->TransferLeadership(target, [call = std::move(call)](absl::Status done) {
-    if (!done.ok()) return call->Finish(ErrTimeout());
-    call->Reply(std::string());
+  context_->loop->Dispatch([this, target, call = std::move(call)]() mutable {
+    const base::TimePoint give_up = context_->loop->Now() + context_->config.request_timeout();
+    context_->node->TransferLeadership(
+        target, [this, target, give_up, call = std::move(call)](absl::Status refused) mutable {
+          if (!refused.ok()) return call->Finish(ErrTimeoutLeaderTransfer());
+          AwaitLeader(target, give_up, std::move(call));
+        });
   });
+}
+
+void MaintenanceService::AwaitLeader(uint64_t target, base::TimePoint give_up, Call call) {
+  if (context_->node->leader() == target) return call->Reply(std::string());
+  if (context_->loop->Now() > give_up) return call->Finish(ErrTimeoutLeaderTransfer());
+  context_->loop->After(std::chrono::milliseconds(10),
+                        [this, target, give_up, call = std::move(call)]() mutable {
+                          AwaitLeader(target, give_up, std::move(call));
+                        });
 }
 
 void MaintenanceService::Downgrade(Call call) {

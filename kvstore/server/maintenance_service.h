@@ -24,6 +24,8 @@ class MaintenanceService {
   void Hash(rpc::ServerCallPtr call);
   void HashKv(rpc::ServerCallPtr call);
   void MoveLeader(rpc::ServerCallPtr call);
+  // Answers once `target` leads, or it has become too late; on the server's loop.
+  void AwaitLeader(uint64_t target, base::TimePoint give_up, rpc::ServerCallPtr call);
   void Downgrade(rpc::ServerCallPtr call);
 
   ServerContext* const context_;

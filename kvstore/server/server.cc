@@ -9,7 +9,7 @@
 #include "base/strings.h"
 #include "kvstore/apply/command.pb.h"
 #include "kvstore/server/cluster_service.h"
-#include "kvstore/server/compactor.h"
+#include "kvstore/server/auto_compactor.h"
 #include "kvstore/server/context.h"
 #include "kvstore/server/http_service.h"
 #include "kvstore/server/kv_service.h"
@@ -97,7 +97,7 @@ struct Server::Parts {
   Lessor lessor;
   LeaderCalls calls;
   SpaceWatch space;
-  Compactor compactor;
+  AutoCompactor compactor;
   std::optional<KvService> kv;
   std::optional<LeaseService> lease;
   std::optional<ClusterService> cluster;

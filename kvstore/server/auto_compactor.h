@@ -15,9 +15,9 @@
 
 namespace keel::kvstore {
 
-class Compactor {
+class AutoCompactor {
  public:
-  Compactor(ServerContext* context, Proposals* proposals);
+  AutoCompactor(ServerContext* context, Proposals* proposals);
 
   // Called every second or so; does something every tenth of the retention.
   void Tick();

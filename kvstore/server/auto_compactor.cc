@@ -1,4 +1,4 @@
-#include "kvstore/server/compactor.h"
+#include "kvstore/server/auto_compactor.h"
 
 #include <algorithm>
 
@@ -8,7 +8,7 @@
 
 namespace keel::kvstore {
 
-Compactor::Compactor(ServerContext* context, Proposals* proposals)
+AutoCompactor::AutoCompactor(ServerContext* context, Proposals* proposals)
     : context_(context), proposals_(proposals) {
   const ServerConfig& config = context->config;
   if (config.auto_compaction_mode == AutoCompactionMode::kRevision) {
@@ -19,7 +19,7 @@ Compactor::Compactor(ServerContext* context, Proposals* proposals)
   }
 }
 
-void Compactor::Tick() {
+void AutoCompactor::Tick() {
   if (interval_ == base::Duration::zero()) return;
   const base::TimePoint now = context_->loop->Now();
   if (now < next_) return;
@@ -38,7 +38,7 @@ void Compactor::Tick() {
   Compact(old_enough);
 }
 
-void Compactor::Compact(int64_t revision) {
+void AutoCompactor::Compact(int64_t revision) {
   if (revision <= last_revision_ || !context_->IsLeader()) return;
   if (revision <= context_->machine->view()->compact_revision()) return;
   last_revision_ = revision;
