@@ -170,15 +170,14 @@ class Directories(ClusterTest):
         self.cluster.token = token
         self.assertEqual(leader.status().raftTerm, term, "a stranger disturbed the cluster")
         self.assertEqual(leader.get("k").header.revision, revision)
-        self.assertRegex(follower.log() + leader.log(), "(?i)cluster id")
+        self.assertRegex(follower.log() + leader.log(), r"belongs to cluster [0-9a-f]+, this member to")
         if follower.alive():
             self.assertFalse(follower.healthy())
             follower.kill()
 
     def log_segments(self, member):
         """The files of the Raft log, those that hold records first."""
-        files = [p for p in pathlib.Path(member.data_dir).rglob("*") if p.is_file() and "log" in str(p.relative_to(member.data_dir)).lower()
-                 and "store" not in p.parts and p.stat().st_size >= 4096]
+        files = list(pathlib.Path(member.data_dir).rglob("*.seg"))
         self.assertTrue(files, f"no log files under {member.data_dir}")
         return sorted(files)
 
