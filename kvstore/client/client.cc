@@ -166,7 +166,7 @@ std::unique_ptr<Watcher> Client::Watch(std::string_view key, const WatchOptions&
   loop().Post([shared = shared_, id, request = std::move(request),
                reconnect_timeout = options.reconnect_timeout, on_response = std::move(on_response),
                on_end = std::move(on_end)]() mutable {
-    if (!shared->watches) return on_end({absl::CancelledError("the client is closed"), 0});
+    if (!shared->watches) return on_end({absl::CancelledError("the client is closed"), 0, {}});
     shared->watches->Add(id, std::move(request), reconnect_timeout, std::move(on_response),
                          std::move(on_end));
   });

@@ -49,7 +49,8 @@ struct WatchEnd {
   // OutOfRange: history was compacted away. Unavailable: see reconnect_timeout.
   // Cancelled: the client was closed. Else: the server's refusal.
   absl::Status status;
-  int64_t compact_revision = 0;  // the oldest revision one can watch from
+  int64_t compact_revision = 0;         // the oldest revision one can watch from
+  etcdserverpb::ResponseHeader header;  // of the server that refused, if one did
 };
 // Nothing follows.
 using OnWatchEnd = absl::AnyInvocable<void(const WatchEnd& end)>;
@@ -83,8 +84,11 @@ class WatchReader {
   // missed. Errors as Next.
   absl::Status WaitUntilCreated(base::Duration timeout = base::Duration::max());
 
-  // Of the WatchEnd, once Next returned OutOfRange.
-  int64_t compact_revision() const;
+  // Asks for a response that tells how far the watch is.
+  void RequestProgress() { watch_->RequestProgress(); }
+
+  // Why it ended; nullopt while it goes on.
+  std::optional<WatchEnd> end() const;
 
  private:
   template <typename Ready>

@@ -54,9 +54,9 @@ absl::Status WatchReader::WaitUntilCreated(base::Duration timeout) {
   return created_ ? absl::OkStatus() : end_->status;
 }
 
-int64_t WatchReader::compact_revision() const {
+std::optional<WatchEnd> WatchReader::end() const {
   std::lock_guard lock(mu_);
-  return end_ ? end_->compact_revision : 0;
+  return end_;
 }
 
 }  // namespace keel::kvstore

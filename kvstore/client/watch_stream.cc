@@ -108,12 +108,13 @@ void WatchStream::Deliver(int64_t id, WatchResponse& response) {
 
   if (response.compact_revision() != 0) {
     return End(id, absl::OutOfRangeError("etcdserver: mvcc: required revision has been compacted"),
-               response.compact_revision());
+               response);
   }
   if (response.canceled()) {
     const std::string& reason = response.cancel_reason();
     return End(id,
-               absl::CancelledError(reason.empty() ? "watch is canceled by the server" : reason));
+               absl::CancelledError(reason.empty() ? "watch is canceled by the server" : reason),
+               response);
   }
   if (response.created()) {
     watcher->pending = false;
@@ -171,7 +172,7 @@ void WatchStream::EndAll(const absl::Status& status) {
   for (const int64_t id : ids) End(id, status);
 }
 
-void WatchStream::End(int64_t id, absl::Status status, int64_t compact_revision) {
+void WatchStream::End(int64_t id, absl::Status status, const WatchResponse& last) {
   const auto found = watchers_.find(id);
   if (found == watchers_.end()) return;
   const EntryPtr watcher = found->second;
@@ -180,7 +181,7 @@ void WatchStream::End(int64_t id, absl::Status status, int64_t compact_revision)
     pending_.clear();
     stream_->Stop();
   }
-  watcher->on_end({std::move(status), compact_revision});
+  watcher->on_end({std::move(status), last.compact_revision(), last.header()});
 }
 
 void WatchStream::Remove(int64_t id) {

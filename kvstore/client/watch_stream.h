@@ -48,7 +48,8 @@ class WatchStream final : public StreamOwner {
 
   void SendCreate(int64_t id, Entry& watcher);
   void Deliver(int64_t id, etcdserverpb::WatchResponse& response);
-  void End(int64_t id, absl::Status status, int64_t compact_revision = 0);
+  void End(int64_t id, absl::Status status,
+           const etcdserverpb::WatchResponse& last = etcdserverpb::WatchResponse());
   void EndAll(const absl::Status& status);
   void ArmCreateTimer();
 
