@@ -1,0 +1,133 @@
+#include "kvstore/kvctl/session.h"
+
+#include <cstdlib>
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "base/check.h"
+#include "base/strings.h"
+#include "kvstore/kvctl/go_format.h"
+
+namespace keel::kvctl {
+namespace {
+
+// Servers take probes more often than this for an attack.
+constexpr base::Duration kKeepaliveMin = std::chrono::seconds(10);
+
+// The value of a flag in the environment: KVCTL_DIAL_TIMEOUT, else
+// ETCDCTL_DIAL_TIMEOUT, else null.
+const char* FromEnvironment(std::string_view flag) {
+  std::string name = absl::StrReplaceAll(base::ToAbsl(flag), {{"-", "_"}});
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (const char* prefix : {"KVCTL_", "ETCDCTL_"}) {
+    const char* value = std::getenv((prefix + name).c_str());
+    if (value != nullptr && *value != '\0') return value;
+  }
+  return nullptr;
+}
+
+base::Duration DurationOrThrow(const std::string& name, const std::string& text) {
+  const auto parsed = ParseDuration(text);
+  if (!parsed) {
+    throw CLI::ValidationError(base::StrCat("invalid argument ", Quote(text), " for \"", name,
+                                            "\" flag: time: invalid duration ", Quote(text)));
+  }
+  return *parsed;
+}
+
+}  // namespace
+
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, base::Duration& value,
+                         const std::string& description) {
+  if (const char* text = FromEnvironment(std::string_view(name).substr(2))) {
+    value = DurationOrThrow(name, text);
+  }
+  return app
+      .add_option_function<std::string>(
+          name, [&value, name](const std::string& text) { value = DurationOrThrow(name, text); },
+          base::StrCat(description, " (default ", FormatDuration(value), ")"))
+      ->type_name("DURATION");
+}
+
+void Session::AddGlobalFlags(CLI::App& app) {
+  if (const char* text = FromEnvironment("endpoints")) {
+    flags.endpoints = absl::StrSplit(text, ',', absl::SkipEmpty());
+  }
+  if (const char* text = FromEnvironment("write-out")) flags.write_out = text;
+  if (const char* text = FromEnvironment("hex")) flags.hex = std::string_view(text) == "true";
+  app.add_option_function<std::string>(
+         "--endpoints",
+         [this](const std::string& text) {
+           flags.endpoints = absl::StrSplit(text, ',', absl::SkipEmpty());
+         },
+         base::StrCat("the servers: HOST:PORT,... (default ", absl::StrJoin(flags.endpoints, ","),
+                      ")"))
+      ->type_name("LIST");
+  AddDuration(app, "--dial-timeout", flags.dial_timeout,
+              "how long to look for a server that answers");
+  AddDuration(app, "--command-timeout", flags.command_timeout, "how long a short command may take");
+  AddDuration(app, "--keepalive-time", flags.keepalive_time,
+              "silence after which a connection is probed");
+  AddDuration(app, "--keepalive-timeout", flags.keepalive_timeout,
+              "how long a probe may go unanswered");
+  app.add_option(
+      "-w,--write-out", flags.write_out,
+      base::StrCat("simple, fields, json, table or protobuf (default ", flags.write_out, ")"));
+  app.add_flag("--hex", flags.hex, "print bytes as \\x61\\x62");
+}
+
+Outcome Session::Connect(std::vector<std::string> endpoints) {
+  if (client_ != nullptr) return Success();
+  kvstore::ClientOptions options;
+  options.endpoints = endpoints.empty() ? flags.endpoints : std::move(endpoints);
+  options.dial_timeout = flags.dial_timeout;
+  options.request_timeout = flags.command_timeout;
+  options.keepalive_interval = std::max(flags.keepalive_time, kKeepaliveMin);
+  options.keepalive_timeout = flags.keepalive_timeout;
+  // One command is over sooner than the leader is found.
+  options.follow_leader = false;
+  auto client = kvstore::Client::Create(std::move(options));
+  if (!client.ok())
+    return Fail(kExitBadConnection, std::string(base::ToStd(client.status().message())));
+  client_ = *std::move(client);
+  return Success();
+}
+
+std::unique_ptr<Printer> Session::MakePrinter(PrintOptions options) const {
+  options.hex = flags.hex;
+  return kvctl::MakePrinter(format(), options, std::cout);
+}
+
+Outcome Session::Finish(const Printer& printer) const {
+  if (!printer.unsupported()) return Success();
+  return Fail(kExitBadFeature, flags.write_out + " not supported as output format");
+}
+
+Arguments::Arguments(CLI::App* app, const std::vector<std::string>& names)
+    : values_(std::make_shared<std::vector<std::string>>(names.size() + 1)) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    options_.push_back(app->add_option(names[i], (*values_)[i]));
+  }
+  options_.push_back(app->add_option("too_many", values_->back())->group(""));
+}
+
+std::vector<std::string> Arguments::Get() const {
+  std::vector<std::string> given;
+  for (size_t i = 0; i < options_.size(); ++i) {
+    if (options_[i]->count() > 0) given.push_back((*values_)[i]);
+  }
+  return given;
+}
+
+CLI::App* AddVerb(CLI::App& parent, const std::string& name, const std::string& description,
+                  const std::string& examples) {
+  CLI::App* verb = parent.add_subcommand(name, description);
+  verb->fallthrough();
+  if (!examples.empty()) verb->footer("Examples:\n" + examples + "\nGlobal flags: kvctl --help");
+  return verb;
+}
+
+}  // namespace keel::kvctl
