@@ -12,6 +12,7 @@
 #include "rocksdb/convenience.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/listener.h"
+#include "rocksdb/slice_transform.h"
 #include "rocksdb/table.h"
 #include "rocksdb/utilities/table_properties_collectors.h"
 
@@ -43,6 +44,15 @@ rocksdb::ColumnFamilyOptions FamilyOptions(
   if (HasLz4()) {
     result.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
                                     rocksdb::kLZ4Compression};
+  }
+  if (family == Family::kLatest) {
+    // A put looks its key up first, and most keys are not in the memtables.
+    result.memtable_whole_key_filtering = true;
+    result.memtable_prefix_bloom_size_ratio = 0.05;
+  }
+  if (family == Family::kEvents) {
+    // Revisions only grow: each insert starts where the last one ended.
+    result.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(1));
   }
   if (family == Family::kLatest || family == Family::kLeaseKeys) {
     // Queues delete as much as they put: long runs of tombstones slow every scan.
