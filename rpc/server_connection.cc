@@ -69,7 +69,14 @@ void ServerConnection::Start(std::string_view first) {
     nghttp2_session_callbacks_set_on_frame_send_callback(made, &OnFrameSent);
     return made;
   }();
-  static nghttp2_option* const options = NewCommonOptions();
+  static nghttp2_option* const options = [] {
+    nghttp2_option* made = NewCommonOptions();
+    // nghttp2 would reset a stream whose :authority is no authority; Go's gRPC
+    // clients send "http://host:port" there when given an endpoint like that
+    // (etcdctl endpoint status --cluster). What a request needs is checked here.
+    nghttp2_option_set_no_http_messaging(made, 1);
+    return made;
+  }();
 
   nghttp2_session* session = nullptr;
   KEEL_CHECK(nghttp2_session_server_new2(&session, callbacks, static_cast<Http2Connection*>(this),
