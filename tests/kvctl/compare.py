@@ -212,6 +212,8 @@ class Masks:
         (re.compile(rb'"(RaftIndex|RaftAppliedIndex|DBSize|Hash)" : \d+'), rb'"\1" : N'),
         (re.compile(rb"(127\.0\.0\.1:\d+, [0-9a-f]+, [\w.\-+]+), [\d.]+ \w+, (\w+, \w+, \d+), \d+, \d+"), rb"\1, SIZE, \2, N, N"),
         (re.compile(rb"(127\.0\.0\.1:\d+), \d{5,}$", re.M), rb"\1, HASH"),
+        # What etcdctl 3.4 does not know yet.
+        (re.compile(rb',"(storageVersion":"[^"]*"|downgradeInfo":\{\}|hash_revision":\d+|dbSizeQuota":\d+)'), rb""),
         # A revoked lease is reported with what it had left; a live one within a second.
         (re.compile(rb"remaining\(\d+s\)"), b"remaining(TTL)"),
         (re.compile(rb'"ttl":(29\d|300)'), b'"ttl":TTL'),
@@ -237,7 +239,7 @@ class Masks:
                 text = text.replace(form.encode(), f"LEASE{n}".encode())
         if b"+----" in text:  # a table: its widths follow its cells
             text = re.sub(rb"-+", b"-", re.sub(rb" +", b" ", text))
-            text = re.sub(rb"\| [\d.]+m?s \|", b"| TIME |", text)
+            text = re.sub("\\| [\\d.]+[mµn]?s \\|".encode(), b"| TIME |", text)
             text = re.sub(rb"\| [\d.]+ [kMG]?B \|", b"| SIZE |", text)
             text = re.sub(rb"\| \d+ \| \d+ \| \|\n", b"| N | N | |\n", text)
             text = re.sub(rb"\| \d{5,} \|\n", b"| HASH |\n", text)
