@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "base/strings.h"
@@ -116,6 +118,15 @@ TEST(FlagsTest, DurationsAreGos) {
   EXPECT_EQ(*ParseDuration("0"), base::Duration(0));
   for (const char* bad : {"", "5", "s", "1x", "1h5", "--1s", "1e400h"})
     EXPECT_FALSE(ParseDuration(bad).ok()) << bad;
+}
+
+TEST(FlagsTest, TheDocumentNamesThemAll) {
+  std::ifstream file("../../docs/flags.md");  // ctest runs in the source folder
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  ASSERT_FALSE(text.empty());
+  for (const FlagSpec& flag : AllFlags()) {
+    EXPECT_TRUE(Has(text, "| `--" + std::string(flag.name) + "` |")) << flag.name;
+  }
 }
 
 TEST(FlagsTest, TheTableHasEachFlagOnceAndHelpNamesThemAll) {

@@ -44,12 +44,16 @@ HttpService::HttpService(ServerContext* context, ReadGate* gate,
     : context_(context), gate_(gate), metrics_(std::move(metrics)) {}
 
 void HttpService::Handle(rpc::HttpRequest request, rpc::HttpRespond respond) {
-  const bool get = request.method == "GET" || request.method == "HEAD";
-  const bool known = request.path == "/health" || request.path == "/version" ||
-                     request.path == "/metrics" || request.path == "/livez" ||
-                     request.path == "/readyz";
-  if (!known) return Respond(std::move(respond), 404, "404 page not found\n");
-  if (!get) {
+  const bool get = request.method == "GET";
+  const bool health =
+      request.path == "/health" || request.path == "/livez" || request.path == "/readyz";
+  if (request.path == "/metrics") {  // whatever the method, as etcd
+    return Respond(std::move(respond), 200, metrics_(), "text/plain; version=0.0.4; charset=utf-8");
+  }
+  if (!health && request.path != "/version") {
+    return Respond(std::move(respond), 404, "404 page not found\n");
+  }
+  if (!get && (health || request.method != "HEAD")) {
     rpc::HttpResponse response;
     response.status = 405;
     response.headers.emplace_back("allow", "GET");
@@ -58,9 +62,6 @@ void HttpService::Handle(rpc::HttpRequest request, rpc::HttpRespond respond) {
   }
   if (request.path == "/version")
     return Respond(std::move(respond), 200, Version(), "application/json");
-  if (request.path == "/metrics") {
-    return Respond(std::move(respond), 200, metrics_(), "text/plain; version=0.0.4; charset=utf-8");
-  }
   if (request.path == "/health") return Health(request, std::move(respond));
   Probe(request, std::move(respond), request.path == "/readyz");
 }

@@ -96,6 +96,7 @@ std::optional<int64_t> Lessor::Renew(int64_t id) {
   // shortening (an extension by a new leader has ended) a new one is needed.
   if (expiry < timed.expiry) expiries_.push({expiry, id});
   timed.expiry = expiry;
+  ++renewed_total_;
   return timed.lease.granted_ttl;
 }
 

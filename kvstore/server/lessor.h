@@ -66,6 +66,7 @@ class Lessor {
   bool leads() const { return leads_; }
   size_t size() const { return leases_.size(); }
   uint64_t expired_total() const { return expired_total_; }
+  uint64_t renewed_total() const { return renewed_total_; }
 
  private:
   struct Timed {
@@ -92,6 +93,7 @@ class Lessor {
   Queue expiries_;
   Queue checkpoints_;
   uint64_t expired_total_ = 0;
+  uint64_t renewed_total_ = 0;
 };
 
 }  // namespace keel::kvstore

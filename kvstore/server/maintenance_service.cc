@@ -28,6 +28,13 @@ void MaintenanceService::RegisterOn(rpc::Server* server) {
            [this](Call call) { MoveLeader(std::move(call)); });
   Register(server, "/etcdserverpb.Maintenance/Downgrade", context_, {},
            [this](Call call) { Downgrade(std::move(call)); });
+  server->RegisterStream("/etcdserverpb.Maintenance/Snapshot",
+                         [](Call call) -> std::shared_ptr<rpc::ServerStreamHandler> {
+                           call->Finish(absl::UnimplementedError(
+                               "etcdserver: snapshots over the network are not offered; copy the "
+                               "data directory of a stopped member"));
+                           return nullptr;
+                         });
   // The store gives space back by itself, beside the load: there is nothing left to do.
   Register(server, "/etcdserverpb.Maintenance/Defragment", context_, {},
            [](Call call) { call->Reply(std::string()); });
@@ -129,6 +136,28 @@ void MaintenanceService::Downgrade(Call call) {
   call->Finish(absl::UnimplementedError("etcdserver: there is no older version to go down to"));
 }
 
+namespace {
+
+void FinishAuth(const ServerContext& context, const Call& call) {
+  call->Reply(WithHeader(context, context.machine->view()->revision(), ""));
+}
+
+// What etcd answers when there are no users and no roles, method by method.
+template <typename Request>
+void RegisterEmptyAuth(rpc::Server* server, const ServerContext* context, std::string_view method,
+                       absl::Status (*refuse)(const Request&)) {
+  Register(server, StrCat("/etcdserverpb.Auth/", method), context, {}, [refuse](Call call) {
+    const auto* request = ParseScratch<Request>(call->request());
+    call->Finish(request == nullptr ? ErrUnmarshal() : refuse(*request));
+  });
+}
+
+absl::Status ErrAuthNotOffered() {
+  return absl::UnimplementedError("etcdserver: users and roles are not offered by this server");
+}
+
+}  // namespace
+
 void RegisterAuth(rpc::Server* server, const ServerContext* context) {
   Register(server, "/etcdserverpb.Auth/AuthStatus", context, {}, [context](Call call) {
     pb::AuthStatusResponse response;
@@ -136,25 +165,47 @@ void RegisterAuth(rpc::Server* server, const ServerContext* context) {
     call->Reply(
         WithHeader(*context, context->machine->view()->revision(), response.SerializeAsString()));
   });
-  Register(server, "/etcdserverpb.Auth/Authenticate", context, {},
-           [](Call call) { call->Finish(ErrAuthNotEnabled()); });
-  for (const char* method :
-       {"AuthEnable", "UserAdd", "UserGet", "UserList", "UserDelete", "UserChangePassword",
-        "UserGrantRole", "UserRevokeRole", "RoleAdd", "RoleGet", "RoleList", "RoleDelete",
-        "RoleGrantPermission", "RoleRevokePermission"}) {
-    Register(server, StrCat("/etcdserverpb.Auth/", method), context, {}, [](Call call) {
-      call->Finish(
-          absl::UnimplementedError("etcdserver: users and roles are not offered by this server"));
-    });
+  // Nobody, and nothing to switch off.
+  for (const char* method : {"UserList", "RoleList", "AuthDisable"}) {
+    Register(server, StrCat("/etcdserverpb.Auth/", method), context, {},
+             [context](Call call) { FinishAuth(*context, call); });
   }
-  // Already off.
-  Register(server, "/etcdserverpb.Auth/AuthDisable", context, {}, [context](Call call) {
-    call->Reply(WithHeader(*context, context->machine->view()->revision(), ""));
+  RegisterEmptyAuth<pb::AuthenticateRequest>(server, context, "Authenticate",
+                                             [](const auto&) { return ErrAuthNotEnabled(); });
+  RegisterEmptyAuth<pb::AuthEnableRequest>(server, context, "AuthEnable",
+                                           [](const auto&) { return ErrRootUserNotExist(); });
+  RegisterEmptyAuth<pb::AuthUserAddRequest>(server, context, "UserAdd", [](const auto& request) {
+    return request.name().empty() ? ErrUserEmpty() : ErrAuthNotOffered();
   });
+  RegisterEmptyAuth<pb::AuthUserGetRequest>(server, context, "UserGet",
+                                            [](const auto&) { return ErrUserNotFound(); });
+  RegisterEmptyAuth<pb::AuthUserDeleteRequest>(server, context, "UserDelete",
+                                               [](const auto&) { return ErrUserNotFound(); });
+  RegisterEmptyAuth<pb::AuthUserChangePasswordRequest>(
+      server, context, "UserChangePassword", [](const auto&) { return ErrUserNotFound(); });
+  RegisterEmptyAuth<pb::AuthUserGrantRoleRequest>(server, context, "UserGrantRole",
+                                                  [](const auto&) { return ErrUserNotFound(); });
+  RegisterEmptyAuth<pb::AuthUserRevokeRoleRequest>(server, context, "UserRevokeRole",
+                                                   [](const auto&) { return ErrUserNotFound(); });
+  RegisterEmptyAuth<pb::AuthRoleAddRequest>(server, context, "RoleAdd", [](const auto& request) {
+    return request.name().empty() ? ErrRoleEmpty() : ErrAuthNotOffered();
+  });
+  RegisterEmptyAuth<pb::AuthRoleGetRequest>(server, context, "RoleGet",
+                                            [](const auto&) { return ErrRoleNotFound(); });
+  RegisterEmptyAuth<pb::AuthRoleDeleteRequest>(server, context, "RoleDelete",
+                                               [](const auto&) { return ErrRoleNotFound(); });
+  RegisterEmptyAuth<pb::AuthRoleGrantPermissionRequest>(
+      server, context, "RoleGrantPermission", [](const auto&) { return ErrRoleNotFound(); });
+  RegisterEmptyAuth<pb::AuthRoleRevokePermissionRequest>(
+      server, context, "RoleRevokePermission", [](const auto&) { return ErrRoleNotFound(); });
 }
 
 void RegisterHealth(rpc::Server* server, const ServerContext* context) {
   server->RegisterUnary("/grpc.health.v1.Health/Check", [context](Call call) {
+    // HealthCheckRequest.service (1): only "", the server as a whole, is known.
+    if (!call->request().empty() && call->request() != std::string_view("\x0a\x00", 2)) {
+      return call->Finish(absl::NotFoundError("unknown service"));
+    }
     // HealthCheckResponse.status (1): SERVING = 1, NOT_SERVING = 2.
     call->Reply(std::string(context->HasLeader() ? "\x08\x01" : "\x08\x02"));
   });

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "kvstore/apply/command.pb.h"
-#include "kvstore/server/cluster_service.h"
 #include "kvstore/server/auto_compactor.h"
+#include "kvstore/server/cluster_service.h"
 #include "kvstore/server/context.h"
 #include "kvstore/server/http_service.h"
 #include "kvstore/server/kv_service.h"
@@ -88,6 +88,11 @@ struct Server::Parts {
     lease.emplace(&context, &proposals, all[0], &lessor, &calls);
     cluster.emplace(&context, &proposals, all[0], &calls);
     maintenance.emplace(&context, &proposals);
+    metrics.slow_reads = [this] {
+      uint64_t total = 0;
+      for (const auto& gate : gates) total += gate->slow_total();
+      return total;
+    };
     http.emplace(&context, all[0], [this] { return metrics.Exposition(); });
   }
 
@@ -340,6 +345,7 @@ void Server::Tick() {
   parts_->space.Tick();
   parts_->compactor.Tick();
   parts_->metrics.lease_expired.store(parts_->lessor.expired_total(), std::memory_order_relaxed);
+  parts_->metrics.leases_renewed.store(parts_->lessor.renewed_total(), std::memory_order_relaxed);
   Publish();
 }
 

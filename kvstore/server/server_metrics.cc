@@ -95,6 +95,9 @@ void ServerMetrics::AppendServer(std::string* out) const {
   AppendGauge("etcd_mvcc_db_total_size_in_use_in_bytes",
               "Total size of the underlying database logically in use in bytes.",
               static_cast<double>(sizes.in_use_bytes), out);
+  AppendGauge("etcd_debugging_mvcc_db_total_size_in_bytes",
+              "Total size of the underlying database physically allocated in bytes.",
+              static_cast<double>(sizes.db_bytes), out);
   AppendGauge("etcd_debugging_mvcc_current_revision", "The current revision of store.",
               static_cast<double>(view->revision()), out);
   AppendGauge("etcd_debugging_mvcc_compact_revision",
@@ -102,6 +105,12 @@ void ServerMetrics::AppendServer(std::string* out) const {
               static_cast<double>(view->compact_revision()), out);
   AppendCounter("etcd_debugging_lease_granted_total", "The total number of granted leases.",
                 static_cast<double>(leases_granted.load()), out);
+  AppendCounter("etcd_debugging_lease_renewed_total",
+                "The number of renewed leases seen by the leader.",
+                static_cast<double>(leases_renewed.load()), out);
+  AppendCounter("etcd_server_slow_read_indexes_total",
+                "The total number of pending read indexes not in sync with leader's or timed out.",
+                static_cast<double>(slow_reads ? slow_reads() : 0), out);
   AppendCounter("etcd_debugging_lease_revoked_total", "The total number of revoked leases.",
                 static_cast<double>(leases_revoked.load()), out);
   AppendCounter("etcd_debugging_server_lease_expired_total", "The total number of expired leases.",

@@ -31,6 +31,8 @@ struct ServerMetrics {
   std::atomic<uint64_t> leases_granted{0};
   std::atomic<uint64_t> leases_revoked{0};
   std::atomic<uint64_t> lease_expired{0};
+  std::atomic<uint64_t> leases_renewed{0};
+  std::function<uint64_t()> slow_reads;
 
  private:
   void AppendServer(std::string* out) const;
