@@ -409,19 +409,28 @@ void Driver::Tick() {
 }
 
 void Driver::TruncateLog() {
+  if (truncating_ || restoring_) return;
   const Index applied = applied_index.load();
+  if (log_->IndexWithin(options_.log_bytes_max / 2) > flushed_at_) {
+    flushed_at_ = applied;
+    applier_->Flush();
+  }
   // Not for every entry: segments go as a whole anyway.
   const uint64_t step = std::max<uint64_t>(1, options_.snapshot_count / 4);
-  if (truncating_ || restoring_ || applied < options_.catchup_entries) return;
-  if (applied - options_.catchup_entries < log_->FirstIndex() - 1 + step) return;
+  const Index by_count = applied - std::min(applied, options_.catchup_entries);
+  const Index by_bytes = std::min(applied, log_->IndexWithin(options_.log_bytes_max));
+  const Index wanted = std::max(by_count, by_bytes);
+  if (wanted < log_->FirstIndex() ||
+      (by_bytes < log_->FirstIndex() && by_count < log_->FirstIndex() - 1 + step)) {
+    return;
+  }
   truncating_ = true;
-  applier_->GetDurableIndex([weak = weak_from_this()](Index durable) {
+  applier_->GetDurableIndex([weak = weak_from_this(), wanted](Index durable) {
     const auto self = weak.lock();
     if (!self || !self->running()) return;
     self->truncating_ = false;
     if (self->restoring_) return;
-    const Index at = std::min({durable, self->applied_index.load() - self->options_.catchup_entries,
-                               self->snapshots_->PinnedIndex()});
+    const Index at = std::min({durable, wanted, self->snapshots_->PinnedIndex()});
     if (at < self->log_->FirstIndex()) return;
     base::Log().info("truncating raft log index={}", at);
     self->log_->Truncate(at);

@@ -59,6 +59,8 @@ struct NodeOptions {
   // beyond that for slow followers (etcd: --snapshot-count, --snapshot-catchup-entries).
   uint64_t snapshot_count = 10000;
   uint64_t catchup_entries = 5000;
+  // The same in bytes of log, whichever is less: large entries count for more.
+  uint64_t log_bytes_max = 1ull << 30;
   uint64_t segment_bytes = 64ull << 20;
   uint64_t max_uncommitted_bytes = 1ull << 30;
 

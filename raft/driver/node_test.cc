@@ -208,6 +208,25 @@ TEST_F(NodeTest, FollowerCatchesUpBySnapshotOnceTheLogIsTruncated) {
   ExpectAgreement(1, 2210);
 }
 
+TEST_F(NodeTest, LogOfLargeEntriesIsBoundedInBytes) {
+  for (auto& m : members_) m->options.log_bytes_max = 4 << 20;
+  StartAll();
+  Member* leader = WaitForLeader();
+  const std::string large(100 << 10, 'x');
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 100; ++i) leader->Propose(large);
+    ASSERT_TRUE(leader->machine->WaitForCount(static_cast<size_t>(100 * (round + 1))));
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // Truncation is on a tick.
+  }
+  EXPECT_TRUE(Eventually([&] {
+    uint64_t bytes = 0;
+    for (const auto& file : std::filesystem::directory_iterator(leader->options.log_dir)) {
+      if (file.path().extension() == ".seg") bytes += file.file_size();
+    }
+    return bytes < 10 << 20;
+  }));
+}
+
 TEST_F(NodeTest, CrashBetweenRestoreAndLogResetIsRepairedAtStart) {
   StartAll();
   Put(1, 100);

@@ -105,6 +105,15 @@ absl::StatusOr<std::vector<Entry>> Log::Entries(Index low, Index high, uint64_t 
   return out;
 }
 
+Index Log::IndexWithin(uint64_t bytes) const {
+  size_t count = locations_.size();
+  for (uint64_t sum = 0; count > 0; --count) {
+    sum += RecordBytes(locations_[count - 1].body_bytes);
+    if (sum > bytes) break;
+  }
+  return base_.index + count;
+}
+
 // Reads entries [low, high), neighbours in a segment with one call.
 absl::Status Log::ReadRun(Index low, Index high, std::vector<Entry>* out) const {
   constexpr uint64_t kReadBytesMax = 4 << 20;

@@ -77,6 +77,10 @@ class Log {
   // returns something else than was written. REQUIRES: low < high <= LastIndex() + 1.
   absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high, uint64_t max_bytes) const;
 
+  // The lowest index such that the durable entries after it hold at most
+  // `bytes` of the disk. Takes time in proportion to their number.
+  Index IndexWithin(uint64_t bytes) const;
+
   // Takes effect at once for the readers above; `durable` is called, in the
   // order of the calls, once it cannot be lost. An entry at an index present
   // replaces it and all after it. REQUIRES: entries follow the log without a

@@ -126,6 +126,16 @@ TEST_F(LogTest, TruncationFreesSegmentsAndSurvivesReopen) {
   ExpectSame(t_.All(), want);
 }
 
+TEST_F(LogTest, IndexWithinCountsBytesFromTheEnd) {
+  Open();
+  EXPECT_EQ(t_.log->IndexWithin(0), 0u);
+  ASSERT_TRUE(t_.Append(MakeEntries(1, 10, 1, 960)));  // 1000 bytes each on disk
+  EXPECT_EQ(t_.log->IndexWithin(0), 10u);
+  EXPECT_EQ(t_.log->IndexWithin(999), 10u);
+  EXPECT_EQ(t_.log->IndexWithin(3500), 7u);
+  EXPECT_EQ(t_.log->IndexWithin(1 << 20), 0u);
+}
+
 TEST_F(LogTest, RecycledSegmentsNeverBringBackTheirFormerLife) {
   Open();
   Index next = 1;

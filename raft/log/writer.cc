@@ -88,6 +88,7 @@ void LogWriter::Flush() {
     return;
   }
   written.sequence = sequence_;
+  if (stopped_.load()) return;
   options_.loop->Post([self = shared_from_this(), written = std::move(written)]() mutable {
     if (!self->stopped_.load()) self->options_.on_written(std::move(written));
   });
