@@ -60,12 +60,13 @@ TEST_F(BadInputTest, GarbageGets400) {
   Start();
   for (const std::string& garbage :
        {std::string("\x16\x03\x01 hello TLS\r\n\r\n"), std::string("nonsense\r\n\r\n"),
-        std::string("GET\r\n\r\n"), std::string("PRI * HTTP/1.9\r\n\r\n")}) {
+        std::string("GET\r\n\r\n"), std::string("PRI * HTTP/1.9\r\n\r\n"),
+        std::string(2'000'000, '\1')}) {
     RawSocket socket(echo_->port);
     socket.Write(garbage);
     const std::string answer = socket.Read(kLongMs);
-    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 400") << garbage;
-    EXPECT_TRUE(socket.closed()) << garbage;
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 400") << garbage.substr(0, 20);
+    EXPECT_TRUE(socket.closed()) << garbage.substr(0, 20);
   }
   ExpectStillServing();
 }
@@ -129,6 +130,44 @@ TEST_F(BadInputTest, HttpOverHttp2ReachesTheHandler) {
   EXPECT_NE(answer.find("GET /health ? x=1 seen "), std::string::npos);
 }
 
+// As Go's gRPC client sends it when its endpoint is given as a URL.
+TEST_F(BadInputTest, AuthorityMayBeAUrl) {
+  Start();
+  auto headers = GrpcHeaders(kEcho);
+  for (auto& [name, value] : headers) {
+    if (name == ":authority") value = "http://127.0.0.1:2379";
+  }
+  RawSocket socket(echo_->port);
+  socket.Write(std::string(kPreface) + Settings() +
+               Frame(kHeaders, kEndHeaders, 1, HeaderBlock(headers)) +
+               Frame(kData, kEndStream, 1, std::string("\0\0\0\0\4", 5) + "here"));
+  EXPECT_NE(socket.Read(kLongMs, "here").find("here"), std::string::npos);
+}
+
+// Nothing but what a request needs is looked at: no path, two paths, odd names.
+TEST_F(BadInputTest, OddHeadersEndTheirCallOnly) {
+  Start();
+  RawSocket socket(echo_->port);
+  const std::vector<std::vector<std::pair<std::string, std::string>>> odd = {
+      {},
+      {{":method", "POST"}, {"content-type", "application/grpc"}},
+      {{":path", "/a"}, {":path", kEcho}, {":method", "POST"}, {"content-type", "application/grpc"}},
+      {{":method", "POST"}, {":path", "no slash"}, {"content-type", "application/grpc"}},
+      {{"UPPER", "case"}, {"nul", std::string("a\0b", 3)}, {":late", "pseudo"}},
+      {{":method", "GET"}, {":path", "*"}, {"content-length", "77"}}};
+  std::string bytes = std::string(kPreface) + Settings();
+  uint32_t stream = 1;
+  for (const auto& headers : odd) {
+    bytes += Frame(kHeaders, kEndHeaders | kEndStream, stream, HeaderBlock(headers));
+    stream += 2;
+  }
+  bytes += Frame(kHeaders, kEndHeaders, stream, HeaderBlock(GrpcHeaders(kEcho))) +
+           Frame(kData, kEndStream, stream, std::string("\0\0\0\0\4", 5) + "here");
+  socket.Write(bytes);
+  EXPECT_NE(socket.Read(kLongMs, "here").find("here"), std::string::npos);
+  ExpectStillServing();
+}
+
 TEST_F(BadInputTest, LargeRequestHeadersEndTheCallOnly) {
   Start({.max_header_list_bytes = 4000});
   Channel channel(client_loop_, echo_->target());
@@ -159,6 +198,16 @@ TEST_F(BadInputTest, PingFloodIsTurnedAway) {
   EXPECT_EQ(GoawayCode(Http2UntilClosed(flood)), kEnhanceYourCalm);
   EXPECT_EQ(echo_->server->Stats().connections_refused_as_flood, 1u);
   ExpectStillServing();
+}
+
+TEST_F(BadInputTest, FloodersThatReadLateStillHearWhy) {
+  Start({.control_frame_burst = 100, .control_frames_per_second = 1});
+  std::string flood = std::string(kPreface) + Settings();
+  for (int i = 0; i < 50'000; ++i) flood += Frame(kPing, 0, 0, "12345678");
+  RawSocket socket(echo_->port);
+  socket.Write(flood);
+  EXPECT_EQ(GoawayCode(socket.Read(kLongMs)), kEnhanceYourCalm);
+  EXPECT_TRUE(socket.closed());
 }
 
 TEST_F(BadInputTest, SettingsAndEmptyDataFloodsAreTurnedAway) {

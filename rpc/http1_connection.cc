@@ -9,6 +9,7 @@
 #include <string>
 
 #include "rpc/http_responder.h"
+#include "rpc/linger.h"
 
 namespace keel::rpc::internal {
 
@@ -41,8 +42,6 @@ class Http1Connection final : public ServerMember,
     closed_ = true;
     ServerMember::unlink();
     loop_->counters.connections_open.Sub(1);
-    boost::system::error_code ignored;
-    stream_.socket().shutdown(Socket::shutdown_send, ignored);
     stream_.close();
   }
 
@@ -120,6 +119,11 @@ class Http1Connection final : public ServerMember,
   void OnWritten(boost::system::error_code error, size_t bytes) {
     if (closed_) return;
     loop_->counters.bytes_sent.Add(bytes);
+    if (!error && !response_.keep_alive()) {
+      // What the client has sent beyond its request must not cost it the answer.
+      PrepareSocket(stream_.socket());
+      CloseLingering(stream_.release_socket());
+    }
     if (error || !response_.keep_alive()) return CloseNow();
     Read(loop_->registry->options.http_idle_timeout);
   }

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/strings.h"
+#include "rpc/linger.h"
 
 namespace keel::rpc::internal {
 
@@ -98,6 +99,7 @@ void Http2Connection::Receive(std::string_view bytes) {
   FlushLater();
   if (used < 0) {
     // What it had to say (a GOAWAY) goes out first.
+    lingering_ = true;
     Flush();
     Close(absl::UnavailableError(
         base::StrCat("HTTP/2: ", nghttp2_strerror(static_cast<int>(used)))));
@@ -254,8 +256,9 @@ void Http2Connection::ResetStream(int32_t stream_id, uint32_t error_code) {
 // --- the end ---------------------------------------------------------------
 
 void Http2Connection::Terminate(uint32_t error_code) {
-  if (closed_ || terminating_) return;
-  terminating_ = true;
+  if (closed_ || lingering_) return;
+  lingering_ = true;
+  terminating_ = error_code != NGHTTP2_NO_ERROR;
   nghttp2_session_terminate_session(session_, error_code);
   FlushLater();
 }
@@ -286,8 +289,12 @@ void Http2Connection::Close(absl::Status why) {
   closed_ = true;
   const auto self = shared_from_this();
   keepalive_entry_.Disarm();
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  if (lingering_) {
+    CloseLingering(std::move(socket_));
+  } else {
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+  }
   notify_.clear();
   unwritten_.Clear();
   OnClosed(why);

@@ -90,8 +90,9 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   void Consume(Http2Stream& stream, size_t bytes);
   void ConsumeConnection(size_t bytes);
   void ResetStream(int32_t stream_id, uint32_t error_code);
-  // GOAWAY with that error, and the connection closes once it is written.
-  // Nothing that still arrives is looked at.
+  // GOAWAY with that error, and the connection closes once it is written; after
+  // an error, without waiting for a peer that does not read. Nothing that still
+  // arrives is looked at.
   void Terminate(uint32_t error_code);
 
   std::string peer_name() const { return PeerName(socket_); }
@@ -146,7 +147,8 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   bool closed_ = false;
   bool dirty_ = false;
   bool receiving_ = false;
-  bool terminating_ = false;
+  bool terminating_ = false;  // after an error
+  bool lingering_ = false;    // the last bytes matter to the peer
   bool ping_sent_ = false;
   base::TimePoint ping_sent_at_;
   base::TimePoint heard_at_;
