@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "kvstore/server/join.h"
 #include "kvstore/server/maintenance_service.h"
 #include "kvstore/server/metrics.h"
 #include "kvstore/server/server.h"
@@ -33,6 +34,8 @@ namespace {
 
 // Requests in progress may end; watch streams, which never do, are cut off then.
 constexpr base::Duration kDrainLimit = std::chrono::seconds(1);
+// For somebody in the cluster to introduce it.
+constexpr base::Duration kJoinLimit = std::chrono::seconds(10);
 // A shutdown that takes longer has gone wrong.
 constexpr base::Duration kShutdownLimit = std::chrono::seconds(30);
 
@@ -57,6 +60,21 @@ void RunOn(base::Loop& loop, base::Task task) {
     done.set_value();
   });
   done.get_future().wait();
+}
+
+// Members that are being started beside this one may need a moment.
+absl::StatusOr<Identity> Join(const ServerConfig& config) {
+  const auto give_up = std::chrono::steady_clock::now() + kJoinLimit;
+  while (true) {
+    absl::StatusOr<Identity> identity = IdentityFromCluster(config, [](const std::string& address) {
+      return raft::AskIntroduction(address, std::chrono::seconds(2));
+    });
+    if (identity.status().code() != absl::StatusCode::kUnavailable ||
+        std::chrono::steady_clock::now() > give_up) {
+      return identity;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
 }
 
 class Daemon {
@@ -111,12 +129,22 @@ void Daemon::OnFatal(absl::Status status) {
 }
 
 absl::Status Daemon::Start() {
-  KEEL_ASSIGN_OR_RETURN(data_dir_, OpenDataDir(base::PosixFileSystem(), config_));
+  const auto first = [](const ServerConfig& config) {
+    return config.initial_cluster_existing ? Join(config) : IdentityFromConfig(config);
+  };
+  KEEL_ASSIGN_OR_RETURN(data_dir_, OpenDataDir(base::PosixFileSystem(), config_, first));
   const Identity& identity = data_dir_.identity;
   if (!config_.name_given) config_.name = identity.name;
   Log().info("kvd {} name={} member={:x} cluster={:x} data_dir={} {}", KEEL_VERSION, config_.name,
              identity.member_id, identity.cluster_id, config_.data_dir,
              data_dir_.first_start ? "(first start)" : "(restart)");
+
+  if (identity.rejoined) {
+    Log().warn(
+        "the cluster has seen this member run before: what it held is lost, and while it has not "
+        "caught up the "
+        "loss of another member can lose writes; to be safe, remove it and add it anew");
+  }
 
   ServerOptions options;
   options.config = config_;
@@ -172,8 +200,8 @@ absl::Status Daemon::OpenNode() {
   options.catchup_entries = config_.snapshot_catchup_entries;
   options.on_fatal = [this](absl::Status status) { OnFatal(std::move(status)); };
   server_->FillNodeOptions(&options);
-  // Also for a member that joins again with an empty disk: the log begins with
-  // the cluster as it was first configured.
+  // Also for a member that joins later: the log begins with the cluster as it
+  // was first configured, and says what has become of it.
   for (const InitialMember& member : identity.initial_members) {
     options.initial_conf.voters.push_back(member.id);
     store.initial_members.push_back(
@@ -187,10 +215,16 @@ absl::Status Daemon::OpenNode() {
   for (const Url& url : config_.listen_peer_urls) transport.listen.push_back(url.HostPort());
   transport.io = &io_;
   transport.snapshot_dir = config_.snapshot_dir();
+  transport.introduction = [this] { return server_->Introduction(); };
   KEEL_ASSIGN_OR_RETURN(transport_, raft::TcpTransport::Create(std::move(transport)));
 
   KEEL_ASSIGN_OR_RETURN(node_,
                         raft::Node::Open(std::move(options), transport_.get(), machine_.get()));
+  for (const InitialMember& member : identity.contacts) {
+    if (const auto url = ParseUrl(member.peer_urls.empty() ? "" : member.peer_urls[0]); url.ok()) {
+      transport_->AddPeer(member.id, url->HostPort());
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -72,6 +72,20 @@ ClusterService::ClusterService(ServerContext* context, Proposals* proposals, Rea
                  [this](std::string_view body, LeaderCalls::Reply reply) {
                    ServePromote(body, std::move(reply));
                  });
+  const auto answer = [](LeaderCalls::Reply reply, absl::Status checked) {
+    if (!checked.ok()) return reply(std::move(checked));
+    reply(std::string());
+  };
+  calls_->Handle(PeerRequest::MEMBER_ADD,
+                 [this, answer](std::string_view, LeaderCalls::Reply reply) {
+                   answer(std::move(reply), CheckQuorumAfterAdd());
+                 });
+  calls_->Handle(
+      PeerRequest::MEMBER_REMOVE, [this, answer](std::string_view body, LeaderCalls::Reply reply) {
+        pb::MemberRemoveRequest request;
+        const bool parsed = request.ParseFromArray(body.data(), static_cast<int>(body.size()));
+        answer(std::move(reply), parsed ? CheckQuorumAfterRemove(request.id()) : ErrUnmarshal());
+      });
 }
 
 void ClusterService::RegisterOn(rpc::Server* server) {
@@ -101,16 +115,16 @@ void ClusterService::List(Call call) {
   });
 }
 
-// Voters that this member has heard from lately, itself included (etcd: membership quorum checks).
+bool ClusterService::IsActive(uint64_t id) const {
+  return id == context_->member_id ||
+         context_->transport->SinceHeard(id) < 5 * context_->config.election();
+}
+
+// Voters that this member has heard from lately, itself included. Followers hear only from the
+// leader.
 size_t ClusterService::ActiveVoters(const std::vector<Member>& members) const {
   size_t active = 0;
-  for (const Member& member : members) {
-    if (member.is_learner) continue;
-    if (member.id == context_->member_id ||
-        context_->transport->SinceHeard(member.id) < 5 * context_->config.election()) {
-      ++active;
-    }
-  }
+  for (const Member& member : members) active += !member.is_learner && IsActive(member.id);
   return active;
 }
 
@@ -155,49 +169,74 @@ void ClusterService::Add(Call call) {
   if (absl::Status bad = table.CheckAdd(member, context_->config.max_learners); !bad.ok())
     return call->Finish(std::move(bad));
 
-  const std::vector<Member> members = table.List();
-  if (!member.is_learner && context_->config.strict_reconfig_check) {
-    size_t voters = 0, started = 0;
-    for (const Member& other : members) {
-      voters += !other.is_learner;
-      started += !other.is_learner && !other.name.empty();
-    }
-    // One voter more, that is not running yet; a cluster of one may always grow.
-    if (!(voters == 1 && started == 1) && started < (voters + 1) / 2 + 1) {
-      return call->Finish(ErrMemberNotEnoughStarted());
-    }
-    if (ActiveVoters(members) < voters) return call->Finish(ErrUnhealthy());
-  }
   const auto type = member.is_learner ? ChangeType::kAddLearner : ChangeType::kAddVoter;
-  const uint64_t id = member.id;
-  Change(std::move(call), {.type = type, .node = id}, std::move(member), AddResponse);
+  const raft::ConfChangeSingle change{.type = type, .node = member.id};
+  if (member.is_learner || !context_->config.strict_reconfig_check) {
+    return Change(std::move(call), change, std::move(member), AddResponse);
+  }
+  AskThenChange(PeerRequest::MEMBER_ADD, std::move(call), change, std::move(member), AddResponse);
+}
+
+absl::Status ClusterService::CheckQuorumAfterAdd() const {
+  const std::vector<Member> members = context_->machine->members().List();
+  size_t voters = 0, started = 0;
+  for (const Member& other : members) {
+    voters += !other.is_learner;
+    started += !other.is_learner && !other.name.empty();
+  }
+  // One voter more, that is not running yet; a cluster of one may always grow.
+  if (!(voters == 1 && started == 1) && started < (voters + 1) / 2 + 1) {
+    return ErrMemberNotEnoughStarted();
+  }
+  return ActiveVoters(members) < voters ? ErrUnhealthy() : absl::OkStatus();
 }
 
 void ClusterService::Remove(Call call) {
   const auto* request = ParseScratch<pb::MemberRemoveRequest>(call->request());
   if (request == nullptr) return call->Finish(ErrUnmarshal());
   const uint64_t id = request->id();
-  const MemberTable& table = context_->machine->members();
-  if (absl::Status bad = table.CheckRemove(id); !bad.ok()) return call->Finish(std::move(bad));
-  const std::vector<Member> members = table.List();
-  const std::optional<Member> leaving = table.Find(id);
-  if (context_->config.strict_reconfig_check && leaving.has_value() && !leaving->is_learner) {
-    size_t voters = 0, started = 0;
-    for (const Member& other : members) {
-      if (other.is_learner || other.id == id) continue;
-      ++voters;
-      started += !other.name.empty();
-    }
-    if (!leaving->name.empty() && started < voters / 2 + 1)
-      return call->Finish(ErrMemberNotEnoughStarted());
-    const bool running = id == context_->member_id ||
-                         context_->transport->SinceHeard(id) < 5 * context_->config.election();
-    if (running && ActiveVoters(members) - 1 < voters / 2 + 1) return call->Finish(ErrUnhealthy());
+  if (absl::Status bad = context_->machine->members().CheckRemove(id); !bad.ok()) {
+    return call->Finish(std::move(bad));
   }
   Member member;
   member.id = id;
-  Change(std::move(call), {.type = ChangeType::kRemove, .node = id}, std::move(member),
-         WithMembers<pb::MemberRemoveResponse>);
+  const raft::ConfChangeSingle change{.type = ChangeType::kRemove, .node = id};
+  if (!context_->config.strict_reconfig_check) {
+    return Change(std::move(call), change, std::move(member),
+                  WithMembers<pb::MemberRemoveResponse>);
+  }
+  AskThenChange(PeerRequest::MEMBER_REMOVE, std::move(call), change, std::move(member),
+                WithMembers<pb::MemberRemoveResponse>);
+}
+
+absl::Status ClusterService::CheckQuorumAfterRemove(uint64_t id) const {
+  const std::vector<Member> members = context_->machine->members().List();
+  const std::optional<Member> leaving = context_->machine->members().Find(id);
+  if (!leaving.has_value() || leaving->is_learner) return absl::OkStatus();
+  size_t voters = 0, started = 0;
+  for (const Member& other : members) {
+    if (other.is_learner || other.id == id) continue;
+    ++voters;
+    started += !other.name.empty();
+  }
+  if (!leaving->name.empty() && started < voters / 2 + 1) return ErrMemberNotEnoughStarted();
+  if (IsActive(id) && ActiveVoters(members) - 1 < voters / 2 + 1) return ErrUnhealthy();
+  return absl::OkStatus();
+}
+
+void ClusterService::AskThenChange(PeerRequest::Kind kind, Call call, raft::ConfChangeSingle change,
+                                   Member member,
+                                   std::string (*answer)(const ServerContext&, uint64_t id)) {
+  context_->loop->Dispatch(
+      [this, kind, call = std::move(call), change, member = std::move(member), answer]() mutable {
+        std::string body(call->request());
+        calls_->Ask(kind, std::move(body),
+                    [this, call = std::move(call), change, member = std::move(member),
+                     answer](absl::StatusOr<std::string> ready) mutable {
+                      if (!ready.ok()) return call->Finish(ready.status());
+                      Change(std::move(call), change, std::move(member), answer);
+                    });
+      });
 }
 
 void ClusterService::Update(Call call) {
@@ -226,18 +265,12 @@ void ClusterService::Promote(Call call) {
   if (absl::Status bad = context_->machine->members().CheckPromote(id); !bad.ok()) {
     return call->Finish(std::move(bad));
   }
-  context_->loop->Dispatch([this, id, call = std::move(call)]() mutable {
-    std::string body(call->request());
-    // The leader says whether the learner is ready; the change is proposed from here.
-    calls_->Ask(PeerRequest::MEMBER_PROMOTE, std::move(body),
-                [this, id, call = std::move(call)](absl::StatusOr<std::string> ready) mutable {
-                  if (!ready.ok()) return call->Finish(ready.status());
-                  Member member;
-                  member.id = id;
-                  Change(std::move(call), {.type = ChangeType::kAddVoter, .node = id},
-                         std::move(member), WithMembers<pb::MemberPromoteResponse>);
-                });
-  });
+  Member member;
+  member.id = id;
+  // The leader says whether the learner is ready; the change is proposed from here.
+  AskThenChange(PeerRequest::MEMBER_PROMOTE, std::move(call),
+                {.type = ChangeType::kAddVoter, .node = id}, std::move(member),
+                WithMembers<pb::MemberPromoteResponse>);
 }
 
 void ClusterService::ServePromote(std::string_view body, LeaderCalls::Reply reply) {

@@ -29,12 +29,19 @@ class ClusterService {
   void Remove(rpc::ServerCallPtr call);
   void Update(rpc::ServerCallPtr call);
   void Promote(rpc::ServerCallPtr call);
-  // On the leader: only it knows how far a learner has come.
+  // On the leader: only it hears from everybody, and knows how far a learner has come.
+  absl::Status CheckQuorumAfterAdd() const;
+  absl::Status CheckQuorumAfterRemove(uint64_t id) const;
   void ServePromote(std::string_view body, LeaderCalls::Reply reply);
 
   // Proposes the change; `answer` makes the response once it has been applied.
   void Change(rpc::ServerCallPtr call, raft::ConfChangeSingle change, Member member,
               std::string (*answer)(const ServerContext&, uint64_t id));
+  // The same once the leader has answered `kind` with OK; any thread.
+  void AskThenChange(keel::kv::PeerRequest::Kind kind, rpc::ServerCallPtr call,
+                     raft::ConfChangeSingle change, Member member,
+                     std::string (*answer)(const ServerContext&, uint64_t id));
+  bool IsActive(uint64_t id) const;
   size_t ActiveVoters(const std::vector<Member>& members) const;
 
   ServerContext* const context_;

@@ -139,7 +139,9 @@ absl::StatusOr<Identity> DecodeIdentity(std::string_view text) {
   return identity;
 }
 
-absl::StatusOr<DataDir> OpenDataDir(base::FileSystem& fs, const ServerConfig& config) {
+absl::StatusOr<DataDir> OpenDataDir(
+    base::FileSystem& fs, const ServerConfig& config,
+    absl::FunctionRef<absl::StatusOr<Identity>(const ServerConfig&)> first) {
   const std::string& root = config.data_dir;
   const std::string member = config.member_dir();
   const std::string identity_path = member + "/identity";
@@ -166,7 +168,7 @@ absl::StatusOr<DataDir> OpenDataDir(base::FileSystem& fs, const ServerConfig& co
 
   if (!fs.Exists(identity_path)) {
     dir.first_start = true;
-    KEEL_ASSIGN_OR_RETURN(dir.identity, IdentityFromConfig(config));
+    KEEL_ASSIGN_OR_RETURN(dir.identity, first(config));
     KEEL_RETURN_IF_ERROR(base::WriteFileAtomic(fs, identity_path, EncodeIdentity(dir.identity)));
     KEEL_RETURN_IF_ERROR(fs.SyncDir(root));
     return dir;

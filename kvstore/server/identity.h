@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file.h"
@@ -43,6 +44,11 @@ struct Identity {
   bool joined = false;
   // As configured at the first start, by id.
   std::vector<InitialMember> initial_members;
+
+  // Of the first start of a member that joins, and not remembered: whom it can
+  // reach, and whether the cluster has seen it run before (its disk was lost).
+  std::vector<InitialMember> contacts;
+  bool rejoined = false;
 };
 
 // Checks --initial-cluster against the member's own flags and computes all
@@ -58,10 +64,13 @@ struct DataDir {
   bool first_start = false;
 };
 
-// Creates or opens the data directory and takes its lock. Errors, each naming
+// Creates or opens the data directory and takes its lock; `first` says who the
+// member is when the directory is new. Errors, each naming
 // the folder: Unavailable when another process holds it; FailedPrecondition
 // when it belongs to another member or cluster, or to etcd; DataLoss when its
 // identity file is damaged.
-absl::StatusOr<DataDir> OpenDataDir(base::FileSystem& fs, const ServerConfig& config);
+absl::StatusOr<DataDir> OpenDataDir(
+    base::FileSystem& fs, const ServerConfig& config,
+    absl::FunctionRef<absl::StatusOr<Identity>(const ServerConfig&)> first = IdentityFromConfig);
 
 }  // namespace keel::kvstore

@@ -12,6 +12,7 @@
 #include "kvstore/server/cluster_service.h"
 #include "kvstore/server/context.h"
 #include "kvstore/server/http_service.h"
+#include "kvstore/server/join.h"
 #include "kvstore/server/kv_service.h"
 #include "kvstore/server/leader_calls.h"
 #include "kvstore/server/lease_service.h"
@@ -70,6 +71,7 @@ std::string PeerAddress(const Member& member) {
 struct Server::Parts {
   explicit Parts(ServerOptions options)
       : context(std::move(options.config), options.identity.cluster_id, options.identity.member_id),
+        identity(options.identity),
         proposals(&context),
         lessor(LessorOptions(options.loop, context.config, &proposals)),
         calls(&context),
@@ -97,6 +99,7 @@ struct Server::Parts {
   }
 
   ServerContext context;
+  const Identity identity;
   Proposals proposals;
   std::vector<std::unique_ptr<ReadGate>> gates;  // one for each I/O loop
   Lessor lessor;
@@ -212,6 +215,11 @@ std::string Server::EncodeHeader(int64_t revision) const {
   std::string out;
   parts_->context.AppendHeader(revision, &out);
   return out;
+}
+
+std::string Server::Introduction() const {
+  if (!parts_->started.load()) return "";
+  return EncodeClusterInfo(parts_->identity, parts_->context.machine->members().List());
 }
 
 uint64_t Server::cluster_id() const { return parts_->context.cluster_id; }

@@ -61,6 +61,10 @@ class Server final : public ApplySink {
   // Adds lines to /metrics; for parts that the server does not know (watch).
   void AddMetrics(std::function<void(std::string* out)> append);
 
+  // What this member tells somebody who wants to join (join.h); empty before
+  // Start. Any thread.
+  std::string Introduction() const;
+
   // Called on the loop when there has been no leader for three election timeouts.
   void SetOnLeaderMissing(std::function<void()> callback);
 

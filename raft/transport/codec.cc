@@ -102,8 +102,8 @@ absl::StatusOr<Hello> DecodeHello(std::string_view bytes) {
   }
   Hello hello{static_cast<StreamKind>(Get<uint32_t>(bytes, 12)), Get<uint64_t>(bytes, 16),
               Get<NodeId>(bytes, 24), Get<NodeId>(bytes, 32)};
-  if (Get<uint32_t>(bytes, 8) != kTransportVersion ||
-      (hello.kind != StreamKind::kMessages && hello.kind != StreamKind::kSnapshot)) {
+  if (Get<uint32_t>(bytes, 8) != kTransportVersion || hello.kind < StreamKind::kMessages ||
+      hello.kind > StreamKind::kIntroduction) {
     return absl::FailedPreconditionError("a peer of another protocol version");
   }
   return hello;

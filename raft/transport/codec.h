@@ -30,7 +30,8 @@ inline constexpr size_t kHelloBytes = 48;
 inline constexpr size_t kHelloReplyBytes = 40;
 inline constexpr size_t kFrameHeaderBytes = 12;
 
-enum class StreamKind : uint32_t { kMessages = 1, kSnapshot = 2 };
+// kIntroduction asks who the cluster is, by somebody who does not know yet.
+enum class StreamKind : uint32_t { kMessages = 1, kSnapshot = 2, kIntroduction = 3 };
 
 // First thing on a connection, from the side that opened it.
 struct Hello {

@@ -61,6 +61,8 @@ asio::awaitable<bool> Accept(std::shared_ptr<TransportShared> shared, SocketPtr 
       co_return false;
     }
     reply.result = HelloResult::kOtherVersion;
+  } else if (decoded->kind == StreamKind::kIntroduction) {
+    // Who asks this knows no ids yet.
   } else if (decoded->cluster_id != shared->options.cluster_id) {
     reply.result = HelloResult::kOtherCluster;
     why = base::StrCat("member ", absl::Hex(decoded->from), " belongs to cluster ",
@@ -113,6 +115,16 @@ asio::awaitable<absl::Status> ReadMessages(std::shared_ptr<TransportShared> shar
   }
 }
 
+asio::awaitable<void> Introduce(std::shared_ptr<TransportShared> shared, SocketPtr socket) {
+  Deadline deadline(socket, shared->options.handshake_limit);
+  const std::string payload = shared->options.introduction ? shared->options.introduction() : "";
+  FrameWriter writer;
+  writer.Add(FrameType::kUser, payload);
+  std::vector<asio::const_buffer> buffers;
+  for (const std::string_view part : writer.Parts()) buffers.emplace_back(part.data(), part.size());
+  co_await asio::async_write(*socket, buffers, kAwait);
+}
+
 }  // namespace
 
 asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, SocketPtr socket) {
@@ -139,7 +151,12 @@ asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, Socket
       }
       co_return;
     }
-    const absl::Status ended = co_await ReadMessages(shared, socket, hello);
+    absl::Status ended;
+    if (hello.kind == StreamKind::kIntroduction) {
+      co_await Introduce(shared, socket);
+    } else {
+      ended = co_await ReadMessages(shared, socket, hello);
+    }
     if (absl::IsInvalidArgument(ended) || absl::IsDataLoss(ended)) {
       shared->Refused(remote, base::ToStd(ended.message()));
     }

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,8 @@ struct TcpTransportOptions {
   base::AsioLoop* io = nullptr;
   base::FileSystem* fs = nullptr;  // null: PosixFileSystem()
   std::string snapshot_dir;        // snapshots on their way in
+  // What AskIntroduction gets from this member. Thread-safe; must not block.
+  std::function<std::string()> introduction;
 
   size_t max_frame_bytes = 64ull << 20;
   uint64_t max_queue_bytes = 64ull << 20;  // waiting for one peer; what is beyond is dropped
@@ -59,6 +62,11 @@ struct TransportCounters {
 
 class PeerSender;
 class TransportShared;
+
+// Asks the member at `address` to introduce its cluster: for one that wants to
+// join and knows no ids. Blocks, for `limit` at most. Unavailable when there is
+// no answer, FailedPrecondition when it is no member that answers.
+absl::StatusOr<std::string> AskIntroduction(const std::string& address, base::Duration limit);
 
 class TcpTransport final : public Transport {
  public:
