@@ -255,6 +255,40 @@ TEST(ModelTest, BatchingAndPhysicalStateDoNotMatter) {
   });
 }
 
+// Whatever another member proposed: the same refusal or effect everywhere.
+TEST(ModelTest, DamagedCommandsHaveOneMeaning) {
+  CheckRuns("damaged commands have one meaning", 15, [] {
+    TempDir dir;
+    TestMachine one(dir / "one"), other(dir / "other");
+    Model model;
+    std::vector<raft::CommittedEntry> entries;
+    const int size = *rc::gen::inRange(1, 60);
+    for (int i = 0; i < size; ++i) {
+      entries.push_back(TestMachine::Entry(entries.size() + 1, AnyCommand(model)));
+      std::string bytes = *entries.back().entry.data;
+      for (int damage = *rc::gen::inRange(0, 3); damage > 0; --damage) {
+        bytes[*rc::gen::inRange<size_t>(0, bytes.size())] =
+            static_cast<char>(*rc::gen::inRange(0, 256));
+      }
+      bytes.resize(bytes.size() - *rc::gen::inRange<size_t>(0, std::min<size_t>(bytes.size(), 3)));
+      entries.back().entry.data = std::make_shared<const std::string>(std::move(bytes));
+    }
+    const auto results = one.Run(entries);
+    std::vector<ApplyResult> singly;
+    for (const auto& entry : entries) {
+      for (auto& result : other.Run(std::vector<raft::CommittedEntry>{entry}))
+        singly.push_back(std::move(result));
+    }
+    RC_ASSERT(results.size() == singly.size());
+    for (size_t i = 0; i < results.size(); ++i) {
+      RC_ASSERT(results[i].status == singly[i].status);
+      RC_ASSERT(results[i].body == singly[i].body);
+    }
+    RC_ASSERT(one->view()->revision() == other->view()->revision());
+    RC_ASSERT(*one->view()->Hash() == *other->view()->Hash());
+  });
+}
+
 TEST(ModelTest, HashTellsStatesApart) {
   TempDir dir;
   TestMachine one(dir / "one"), other(dir / "other");
