@@ -69,12 +69,10 @@ class Result:
 class Context:
     """One run of one case. `steps` is what it has recorded: (label, lines)."""
 
-    def __init__(self, api, cluster, etcdctl, number=0, terse=False):
+    def __init__(self, api, cluster, etcdctl, number=0):
         self.api = api
         self.cluster = cluster
         self.etcdctl_program = etcdctl
-        # Of a control program keep only what it prints and whether it fails.
-        self.terse = terse
         self.steps = []
         self.masks = Masks()
         self.channels = {}
@@ -269,8 +267,6 @@ class Context:
             lines = self.masks.printed(out)
         if sort:
             lines = sorted(lines)
-        if self.terse:
-            return ["exit = %s" % (code if code == 0 else "failure")] + ["out: " + x for x in lines]
         err_lines = self.masks.printed(err.decode(errors="backslashreplace"))
         return ["exit = %s" % code] + ["out: " + x for x in lines] + ["err: " + x for x in err_lines]
 

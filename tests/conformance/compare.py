@@ -1,10 +1,12 @@
 """Compares what two targets answered, step by step, against the list of
 differences that are known and explained (docs/compatibility.json).
 
-An entry of the list: {"id", "case", "step", "sizes", "etcd", "kvd", "reason"}.
+An entry of the list: {"id", "case", "step", "sizes", "etcd", "kvd", "rest", "reason"}.
 `case` and `step` are shell patterns (step defaults to "*"), `sizes` the cluster
 sizes it holds for (default: both); `etcd` and `kvd` are lists of regular
 expressions, each of which must match a whole line that only that side has.
+With `rest` the case cannot go on against kvd after that step, and what follows
+is not compared.
 Differing lines that no entry covers are failures; so is an entry that covered
 nothing in a full run.
 """
@@ -19,14 +21,15 @@ class Expected:
     def __init__(self, entries):
         self.entries = entries
         self.used = set()
+        self.ended = False  # an entry with `rest` has covered something of this case
         for e in entries:
             if not e.get("reason") or not e.get("id"):
                 raise ValueError("an expected difference needs an id and a reason: %r" % e)
 
     @staticmethod
-    def load(path, section="differences"):
+    def load(path):
         with open(path) as f:
-            return Expected(json.load(f)[section])
+            return Expected(json.load(f)["differences"])
 
     def applying(self, case_name, label, size):
         step = label.split(" ", 1)[1]
@@ -39,6 +42,7 @@ class Expected:
         for i, e in self.applying(case_name, label, size):
             if any(re.fullmatch(p, line, re.S) for p in e.get(side, [])):
                 self.used.add(i)
+                self.ended |= e.get("rest", False)
                 return True
         return False
 
@@ -59,6 +63,7 @@ def differing(a, b):
 def compare_case(name, size, etcd, kvd, expected):
     """Returns (failures as printable text, number of steps explained by the list)."""
     failures, explained = [], 0
+    expected.ended = False
     labels_a, labels_b = [s[0] for s in etcd], [s[0] for s in kvd]
     for i in range(max(len(etcd), len(kvd))):
         if i >= len(etcd) or i >= len(kvd) or labels_a[i] != labels_b[i]:
@@ -75,4 +80,6 @@ def compare_case(name, size, etcd, kvd, expected):
                 ["  step " + labels_a[i]] + ["    - etcd  " + x for x in left_a] + ["    + kvd   " + x for x in left_b]))
         else:
             explained += 1
+        if expected.ended:
+            break
     return failures, explained

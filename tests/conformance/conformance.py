@@ -4,12 +4,10 @@
     tests/conformance/conformance.py --kvd build/release/bin/kvd
     tests/conformance/conformance.py --kvd build/release/bin/kvd --members 3 --only 'watch/*'
     tests/conformance/conformance.py --kvd /usr/bin/etcd        # etcd against itself: no difference
-    tests/conformance/conformance.py --kvd build/release/bin/kvd --kvctl build/release/bin/kvctl
     tests/conformance/conformance.py --selftest                 # is an altered answer noticed?
 
 Both targets run at the same time, each on loopback ports and a data directory
-of its own. With --kvctl both targets are kvd, one asked by etcdctl and one by
-kvctl, and what the two print, and whether they fail, is compared. Exits 0 only if every difference is one that docs/compatibility.json
+of its own. Exits 0 only if every difference is one that docs/compatibility.json
 lists (with its reason; docs/compatibility.md says it for people) and every
 entry there was seen; 77 if etcd or etcdctl is not installed.
 """
@@ -34,18 +32,15 @@ from cluster import Cluster  # noqa: E402
 from compare import Expected, compare_case  # noqa: E402
 
 NOT_INSTALLED = 77
-# Verbs that are etcdctl's alone.
-KVCTL_DOES_NOT = {"ctl/alarm, defrag and move-leader", "ctl/lock and elect", "ctl/check and user verbs", "ctl/snapshot save",
-                  "ctl/watch interactive"}
 SLOW_MACHINE_FLAGS = ["--heartbeat-interval", "200", "--election-timeout", "2000"]
 
 
 class Target:
     """One program under test, and what it answered: case name -> steps."""
 
-    def __init__(self, api, title, program, size, etcdctl, selected, keep, terse=False):
+    def __init__(self, api, title, program, size, etcdctl, selected, keep):
         self.api, self.title, self.program, self.size = api, title, program, size
-        self.etcdctl, self.selected, self.keep, self.terse = etcdctl, selected, keep, terse
+        self.etcdctl, self.selected, self.keep = etcdctl, selected, keep
         self.answers = {}
         self.seconds = {}
         self.cluster = None
@@ -73,7 +68,7 @@ class Target:
                 flags = SLOW_MACHINE_FLAGS if self.size > 1 else []
                 self.cluster = Cluster(self.api, self.program, self.size, flags, self.keep).start()
             used = own or self.cluster
-            t = Context(self.api, used, self.etcdctl, index, self.terse)
+            t = Context(self.api, used, self.etcdctl, index)
             # Into the answers step by step, so that a failure keeps what came before.
             t.steps = self.answers[c.name]
             c.function(t)
@@ -97,13 +92,9 @@ def select(size, pattern):
 def run_targets(args, directory):
     api = Api(directory)
     selected = select(args.members, args.only)
-    if args.kvctl:
-        selected = [c for c in selected if c.name.startswith("ctl/") and c.name not in KVCTL_DOES_NOT]
-    reference = args.kvd if args.kvctl else args.etcd
-    terse = bool(args.kvctl)
     targets = [
-        Target(api, "etcd", reference, args.members, args.etcdctl, selected, args.keep, terse),
-        Target(api, "kvd", args.kvd, args.members, args.kvctl or args.etcdctl, selected, args.keep, terse),
+        Target(api, "etcd", args.etcd, args.members, args.etcdctl, selected, args.keep),
+        Target(api, "kvd", args.kvd, args.members, args.etcdctl, selected, args.keep),
     ]
     threads = [threading.Thread(target=x.run) for x in targets]
     for x in threads:
@@ -115,7 +106,7 @@ def run_targets(args, directory):
 
 def report(args, selected, targets):
     full = args.only == "*"
-    expected = Expected.load(args.expected, "kvctl_differences" if args.kvctl else "differences")
+    expected = Expected.load(args.expected)
     etcd, kvd = targets
     passed = failed = explained_steps = calls = 0
     for c in selected:
@@ -170,8 +161,17 @@ def selftest():
         ("a listed difference passes", not failures(altered(lambda r: r[1][1].pop()), [entry])),
         ("a listed difference covers no other line", failures(altered(lambda r: r[1][1].pop(1)), [entry])),
         ("a listed difference covers no other case", failures(altered(lambda r: r[1][1].pop()), [entry], "watch/a")),
+        ("an entry with rest ends the comparison", not failures(
+            altered(lambda r: (r[0][1].pop(), r.pop())), [dict(entry, step="*", etcd=[".*"], rest=True)])),
+        ("an entry without rest does not", failures(
+            altered(lambda r: (r[0][1].pop(), r.pop())), [dict(entry, step="*", etcd=[".*"])])),
         ("an entry that no longer differs is noticed", Expected([entry]).unused(1)),
     ]
+    listed = Expected.load(os.path.join(REPOSITORY, "docs", "compatibility.json"))
+    with open(os.path.join(REPOSITORY, "docs", "compatibility.md")) as f:
+        page = f.read()
+    for listed_id in sorted({e["id"] for e in listed.entries}):
+        checks.append(("docs/compatibility.md explains " + listed_id, "`%s`" % listed_id in page))
     failed = [name for name, ok in checks if not ok]
     for name in failed:
         print("FAILED  " + name)
@@ -182,7 +182,6 @@ def selftest():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kvd", help="the server under test")
-    parser.add_argument("--kvctl", help="compare this with etcdctl, both against kvd")
     parser.add_argument("--etcd", default="/usr/bin/etcd", help="the reference")
     parser.add_argument("--etcdctl", default="/usr/bin/etcdctl")
     parser.add_argument("--members", type=int, default=1, choices=[1, 3])
@@ -202,11 +201,11 @@ def main():
         return 0
     if not args.kvd:
         parser.error("--kvd is needed")
-    for program in (args.etcdctl,) if args.kvctl else (args.etcd, args.etcdctl):
+    for program in (args.etcd, args.etcdctl):
         if not shutil.which(program):
             print("skipped: %s is not installed (Debian: etcd-server, etcd-client)" % program)
             return NOT_INSTALLED
-    args.same = os.path.realpath(args.kvctl or args.kvd) == os.path.realpath(args.etcdctl if args.kvctl else args.etcd)
+    args.same = os.path.realpath(args.kvd) == os.path.realpath(args.etcd)
     directory = tempfile.mkdtemp(prefix="conformance-api-")
     try:
         selected, targets = run_targets(args, directory)

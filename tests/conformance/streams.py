@@ -257,4 +257,4 @@ class ControlWatch:
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             pipe.close()
         lines = self.t.printed(code, b"".join(self.output), err)
-        self.t.record(self.t.ctl_label(self.args), [re.sub(r"^exit = (-2|130|0)$", "exit = by the interrupt", x) for x in lines] if interrupt else lines)
+        self.t.record(self.t.ctl_label(self.args), [re.sub(r"^exit = -2$", "exit = by the interrupt", x) for x in lines])

@@ -22,6 +22,14 @@ def _(t):
     t.call("Auth", "AuthEnable")
 
 
+@case("auth/a user and a role are made")
+def _(t):
+    t.call("Auth", "UserAdd", name="somebody", password="x")
+    t.call("Auth", "RoleAdd", name="something")
+    t.call("Auth", "UserDelete", name="somebody")
+    t.call("Auth", "RoleDelete", role="something")
+
+
 def owner_key(t, key):
     """name/lease in hexadecimal, with the lease masked."""
     return t.masks.text(key.decode().replace("/", " / "))

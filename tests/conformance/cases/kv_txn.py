@@ -167,12 +167,16 @@ def _(t):
     t.txn(success=[t.op_delete("a", "c"), t.op_put("b", "1")])
     t.txn(success=[t.op_put("b", "1"), t.op_delete("a", "c")])
     t.txn(success=[t.op_put("c", "1"), t.op_delete("a", "c")])
-    t.txn(success=[t.op_put("z", "1"), t.op_delete("a", b"\0")])
-    t.txn(success=[t.op_put("a", "1"), t.op_delete(b"\0", b"\0")])
     t.txn(success=[t.op_delete("a"), t.op_delete("a")])
     t.txn(success=[t.op_delete("a", "c"), t.op_delete("b", "d")])
     t.txn(success=[t.op_range("a"), t.op_range("a"), t.op_put("a", "1")])
     t.range(b"\0", b"\0")
+
+
+@case("kv/txn/a put and a delete of all keys from one on")
+def _(t):
+    t.txn(success=[t.op_put("z", "1"), t.op_delete("a", b"\0")])
+    t.txn(success=[t.op_delete(b"\0", b"\0"), t.op_put("z", "1")])
 
 
 @case("kv/txn/duplicate keys in nested transactions")
