@@ -14,7 +14,9 @@ namespace {
 constexpr base::Duration kBackoffMin = std::chrono::milliseconds(25);
 constexpr base::Duration kBackoffMax = std::chrono::seconds(1);
 constexpr base::Duration kLeaderSearchInterval = std::chrono::seconds(10);
-constexpr base::Duration kLeaderSearchTimeout = std::chrono::seconds(1);
+// Writes wait this long for the first search, so not longer than they might
+// take by way of another member.
+constexpr base::Duration kLeaderSearchTimeout = std::chrono::milliseconds(300);
 
 }  // namespace
 
@@ -77,7 +79,13 @@ void ClientCore::Call(std::string_view path, Repeat repeat, std::string request,
       op->pinned = self->IndexOf(*address);
     }
     self->operations_.insert(op);
-    if (op->repeat == Repeat::kNever && !op->pinned) self->FindLeader();
+    if (op->repeat == Repeat::kNever && !op->pinned) {
+      const bool first = !self->leader_sought_at_ || !self->waiting_for_leader_.empty();
+      self->FindLeader();
+      if (first && self->leader_answers_awaited_ > 0) {
+        return self->waiting_for_leader_.push_back(op);
+      }
+    }
     self->Attempt(op);
   });
 }
@@ -163,15 +171,25 @@ void ClientCore::FindLeader() {
       endpoints_.leader() ? kLeaderSearchInterval : std::chrono::milliseconds(500);
   if (leader_sought_at_ && now - *leader_sought_at_ < interval) return;
   leader_sought_at_ = now;
+  leader_answers_awaited_ += endpoints_.size();
   for (size_t i = 0; i < endpoints_.size(); ++i) {
     channels_[i]->Call(RpcOf<etcdserverpb::StatusRequest>::kPath, std::string(),
                        {.deadline = now + kLeaderSearchTimeout},
                        [self = shared_from_this(), i](absl::StatusOr<std::string> response) {
                          etcdserverpb::StatusResponse status;
-                         if (!response.ok() || !status.ParseFromString(*response)) return;
-                         self->endpoints_.Learned(i, status.header().member_id(), status.leader());
+                         if (response.ok() && status.ParseFromString(*response)) {
+                           self->endpoints_.Learned(i, status.header().member_id(), status.leader(),
+                                                    status.raftterm());
+                         }
+                         --self->leader_answers_awaited_;
+                         self->LeaderSought();
                        });
   }
+}
+
+void ClientCore::LeaderSought() {
+  if (leader_answers_awaited_ > 0 && !endpoints_.leader()) return;
+  for (const OperationPtr& op : std::exchange(waiting_for_leader_, {})) Attempt(op);
 }
 
 base::Duration ClientCore::Backoff(int rounds) {
@@ -183,7 +201,7 @@ base::Duration ClientCore::Backoff(int rounds) {
 
 void ClientCore::Close() {
   if (std::exchange(closed_, true)) return;
-  std::vector<OperationPtr> waiting;
+  std::vector<OperationPtr> waiting = std::exchange(waiting_for_leader_, {});
   for (const OperationPtr& op : operations_) {
     if (op->timer != 0) waiting.push_back(op);
   }

@@ -59,7 +59,10 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   void OnAttempt(const OperationPtr& op, size_t index, absl::StatusOr<std::string> response);
   void NextRound(const OperationPtr& op, absl::Status last);
   void Finish(const OperationPtr& op, absl::StatusOr<std::string> result);
+  // Asks all servers who leads, unless that was done lately; see
+  // ClientOptions::follow_leader.
   void FindLeader();
+  void LeaderSought();
   size_t IndexOf(const std::string& address);
   std::unique_ptr<rpc::Channel> MakeChannel(const std::string& address);
 
@@ -70,6 +73,9 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   std::vector<std::unique_ptr<rpc::Channel>> channels_;
   absl::flat_hash_set<OperationPtr> operations_;
   std::optional<base::TimePoint> leader_sought_at_;
+  size_t leader_answers_awaited_ = 0;
+  // Writes that wait for the answers: those of the first search.
+  std::vector<OperationPtr> waiting_for_leader_;
   absl::BitGen random_;
   bool closed_ = false;
 };

@@ -83,8 +83,11 @@ void Endpoints::Failed(size_t index, base::TimePoint now) {
   if (leader() == index) ForgetLeader();
 }
 
-void Endpoints::Learned(size_t index, uint64_t member, uint64_t leader) {
+void Endpoints::Learned(size_t index, uint64_t member, uint64_t leader, uint64_t term) {
   servers_[index].member = member;
+  if (term < term_) return;
+  if (term > term_) leader_ = 0;
+  term_ = term;
   if (leader != 0) leader_ = leader;
 }
 

@@ -45,9 +45,10 @@ class Endpoints {
   void Succeeded(size_t index);
   void Failed(size_t index, base::TimePoint now);
 
-  // What the server at `index` said of itself and of the leader; member ids,
-  // 0: none.
-  void Learned(size_t index, uint64_t member, uint64_t leader);
+  // What the server at `index` said of itself and of the leader (member ids; 0:
+  // none) at its term. Of an older term than that of another answer, the leader
+  // is history.
+  void Learned(size_t index, uint64_t member, uint64_t leader, uint64_t term);
   void ForgetLeader() { leader_ = 0; }
   // The index of the leader, when it is known and among the servers.
   std::optional<size_t> leader() const;
@@ -62,6 +63,7 @@ class Endpoints {
   };
   std::vector<Server> servers_;
   uint64_t leader_ = 0;
+  uint64_t term_ = 0;  // the highest heard of
   size_t next_ = 0;
 };
 

@@ -74,14 +74,25 @@ TEST(Endpoints, PrefersTheLeaderWhileItIsKnownAndThere) {
   Endpoints endpoints(3);
   const base::TimePoint now{};
   EXPECT_EQ(endpoints.Pick(now, true, {}), 0u);
-  endpoints.Learned(0, 100, 102);
+  endpoints.Learned(0, 100, 102, 5);
   EXPECT_EQ(endpoints.leader(), std::nullopt);  // its address is not known yet
-  endpoints.Learned(2, 102, 102);
+  endpoints.Learned(2, 102, 102, 5);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(endpoints.Pick(now, true, {}), 2u);
   EXPECT_EQ(endpoints.Pick(now, true, {false, false, true}), 1u);
   endpoints.Failed(2, now);
   EXPECT_EQ(endpoints.leader(), std::nullopt);
   EXPECT_NE(endpoints.Pick(now, true, {}), 2u);
+}
+
+TEST(Endpoints, BelievesTheHighestTermWhenServersDisagreeOnTheLeader) {
+  Endpoints endpoints(2);
+  endpoints.Learned(1, 101, 101, 7);
+  endpoints.Learned(0, 100, 100, 6);  // deposed, and not aware of it
+  EXPECT_EQ(endpoints.leader(), 1u);
+  endpoints.Learned(0, 100, 0, 8);  // an election is on
+  EXPECT_EQ(endpoints.leader(), std::nullopt);
+  endpoints.Learned(1, 101, 100, 8);
+  EXPECT_EQ(endpoints.leader(), 0u);
 }
 
 TEST(Retry, RepeatsWritesOnlyWhenCertainlyNotApplied) {

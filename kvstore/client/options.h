@@ -19,8 +19,9 @@ struct ClientOptions {
   base::Duration request_timeout = std::chrono::seconds(5);
 
   // With several endpoints: find out which is the leader, and send it the
-  // writes, which saves them a hop. Costs a Status call to each endpoint every
-  // ten seconds in which there are writes.
+  // writes, which saves them a hop. Costs a Status call to each endpoint before
+  // the first write (which waits for the answers, 300 ms at most) and every ten
+  // seconds in which there are writes.
   bool follow_leader = true;
 
   // A connection that was silent this long while calls are open is probed, and
