@@ -201,7 +201,10 @@ void LeaseService::ServeTimeToLive(std::string_view body, LeaderCalls::Reply rep
       to(response.SerializeAsString());
     });
   };
-  if (lessor_->Remaining(request.id()).has_value()) return answer(std::move(reply));
+  // Keys that were attached through another member may not be applied here yet.
+  if (!request.keys() && lessor_->Remaining(request.id()).has_value()) {
+    return answer(std::move(reply));
+  }
   WhenCaughtUp([answer, reply = std::move(reply)](absl::Status status) mutable {
     if (!status.ok()) return reply(std::move(status));
     answer(std::move(reply));
