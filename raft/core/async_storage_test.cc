@@ -1,8 +1,8 @@
 // What may be said before the disk has spoken, and what may not
 // (asynchronous storage: thesis, section 10.2.1).
-#include <algorithm>
-
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "raft/core/testing/member.h"
 
@@ -59,8 +59,11 @@ TEST(AsyncStorageTest, TheLeadersOwnVoteForAnEntryCountsOnceDurable) {
 TEST(AsyncStorageTest, AFollowerAcknowledgesOnlyWhatIsDurable) {
   Member follower = Three(2);
   follower.hold_disk = true;
-  ASSERT_TRUE(follower.raft().Step({.type = MessageType::kAppend, .from = 1, .to = 2, .term = 1,
-                                    .entries = {At(1, 1)}}).ok());
+  ASSERT_TRUE(
+      follower.raft()
+          .Step(
+              {.type = MessageType::kAppend, .from = 1, .to = 2, .term = 1, .entries = {At(1, 1)}})
+          .ok());
   follower.Process();
   EXPECT_FALSE(Has(follower.TakeMessages(), MessageType::kAppendResponse));
   follower.hold_disk = false;
@@ -86,8 +89,9 @@ TEST(AsyncStorageTest, ACandidateAsksAndCountsItselfOnlyOnceItsOwnVoteIsDurable)
   EXPECT_FALSE(Has(candidate.TakeMessages(), MessageType::kVote));
   // A vote that arrives early (say, by a transfer's older request) is not enough with a
   // vote of its own that a crash could still undo.
-  ASSERT_TRUE(candidate.raft().Step({.type = MessageType::kVoteResponse, .from = 2, .to = 1,
-                                     .term = 1}).ok());
+  ASSERT_TRUE(candidate.raft()
+                  .Step({.type = MessageType::kVoteResponse, .from = 2, .to = 1, .term = 1})
+                  .ok());
   EXPECT_EQ(candidate.raft().role(), Role::kCandidate);
   candidate.hold_disk = false;
   candidate.Process();
@@ -120,11 +124,22 @@ TEST(AsyncStorageTest, AnOverwrittenWriteIsNotTakenForItsReplacement) {
   // index 1 is durable, but with the wrong entry.
   Member follower = Three(2);
   follower.hold_disk = true;
-  ASSERT_TRUE(follower.raft().Step({.type = MessageType::kAppend, .from = 1, .to = 2, .term = 1,
-                                    .entries = {At(1, 1, "old")}}).ok());
+  ASSERT_TRUE(follower.raft()
+                  .Step({.type = MessageType::kAppend,
+                         .from = 1,
+                         .to = 2,
+                         .term = 1,
+                         .entries = {At(1, 1, "old")}})
+                  .ok());
   follower.Process();
-  ASSERT_TRUE(follower.raft().Step({.type = MessageType::kAppend, .from = 3, .to = 2, .term = 2,
-                                    .entries = {At(1, 2, "new")}, .commit = 1}).ok());
+  ASSERT_TRUE(follower.raft()
+                  .Step({.type = MessageType::kAppend,
+                         .from = 3,
+                         .to = 2,
+                         .term = 2,
+                         .entries = {At(1, 2, "new")},
+                         .commit = 1})
+                  .ok());
   follower.Process();
   ASSERT_EQ(follower.writes(), 2);
   follower.PersistOne();

@@ -1,13 +1,13 @@
 // The properties of the paper's figure 3, linearizable reads and durability
 // under faults, for many seeds. A violation stops the process; the seed is in
 // the last line before it.
+#include "raft/core/testing/cluster.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-
-#include "raft/core/testing/cluster.h"
 
 namespace keel::raft::testing {
 namespace {
@@ -71,8 +71,12 @@ TEST(ClusterTest, FiveMembersWithoutPreVoteStaySafe) {
 }
 
 TEST(ClusterTest, MembershipChangesUnderFaultsStaySafe) {
-  ClusterOptions options{.voters = {1, 2, 3}, .learners = {4}, .spares = {5, 6},
-                         .change_membership = true, .transfer = true, .config = Restless()};
+  ClusterOptions options{.voters = {1, 2, 3},
+                         .learners = {4},
+                         .spares = {5, 6},
+                         .change_membership = true,
+                         .transfer = true,
+                         .config = Restless()};
   const Totals totals = RunSeeds(options, 60, 30000);
   EXPECT_GT(totals.conf_changes, 200);
 }

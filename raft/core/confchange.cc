@@ -25,7 +25,8 @@ void Erase(Nodes& nodes, NodeId id) {
 }
 
 bool StrictlySorted(const Nodes& nodes) {
-  return std::adjacent_find(nodes.begin(), nodes.end(), std::greater_equal<NodeId>()) == nodes.end();
+  return std::adjacent_find(nodes.begin(), nodes.end(), std::greater_equal<NodeId>()) ==
+         nodes.end();
 }
 
 bool Disjoint(const Nodes& a, const Nodes& b) {
@@ -91,7 +92,8 @@ absl::StatusOr<ConfState> ChangeConf(const ConfState& conf, const ConfChange& ch
       return absl::InvalidArgumentError("unknown kind of membership change");
     }
   }
-  const bool joint = change.transition != ConfChange::Transition::kAuto || change.changes.size() > 1;
+  const bool joint =
+      change.transition != ConfChange::Transition::kAuto || change.changes.size() > 1;
   ConfState next = conf;
   if (joint) {
     next.voters_outgoing = conf.voters;

@@ -1,11 +1,11 @@
 #include "raft/core/confchange.h"
 
-#include <algorithm>
-#include <set>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <set>
 
 #include "raft/core/raft.h"
 
@@ -36,9 +36,9 @@ TEST(ConfChangeTest, AVoterCanBecomeALearner) {
 }
 
 TEST(ConfChangeTest, SeveralChangesGoThroughAJointConfiguration) {
-  const ConfState conf = *ChangeConf(
-      Voters({1, 2, 3}),
-      {.changes = {{Type::kAddVoter, 4}, {Type::kRemove, 1}, {Type::kAddLearner, 2}}});
+  const ConfState conf =
+      *ChangeConf(Voters({1, 2, 3}),
+                  {.changes = {{Type::kAddVoter, 4}, {Type::kRemove, 1}, {Type::kAddLearner, 2}}});
   EXPECT_EQ(conf, (ConfState{.voters = {3, 4},
                              .voters_outgoing = {1, 2, 3},
                              .learners_next = {2},
@@ -84,8 +84,8 @@ ConfChange GenChange() {
   change.transition = static_cast<Transition>(*rc::gen::inRange(0, 3));
   const int count = *rc::gen::inRange(0, 4);
   for (int i = 0; i < count; ++i) {
-    change.changes.push_back({static_cast<Type>(*rc::gen::inRange(0, 3)),
-                              *rc::gen::inRange<NodeId>(1, 7)});
+    change.changes.push_back(
+        {static_cast<Type>(*rc::gen::inRange(0, 3)), *rc::gen::inRange<NodeId>(1, 7)});
   }
   return change;
 }
@@ -138,8 +138,8 @@ TEST(ConfChangeCodecTest, BytesAreAsDocumented) {
   const ConfChange change{.transition = Transition::kJointImplicit,
                           .changes = {{Type::kAddVoter, 4}, {Type::kRemove, 1}},
                           .context = "ab"};
-  const std::string bytes("\x01\x01\x02\0\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x02\0\0\0ab",
-                          30);
+  const std::string bytes(
+      "\x01\x01\x02\0\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x02\0\0\0ab", 30);
   EXPECT_EQ(EncodeConfChange(change), bytes);
   EXPECT_EQ(EncodeConfChange({}), std::string("\x01\0\0\0\0\0\0\0\0\0", 10));
 }
@@ -164,9 +164,14 @@ RC_GTEST_PROP(ConfChangeCodecProperty, AnyBytesAreRefusedOrWrittenBackTheSame, (
   for (int i = 0; i < edits; ++i) {
     const size_t at = *rc::gen::inRange<size_t>(0, bytes.size());
     switch (*rc::gen::inRange(0, 3)) {
-      case 0: bytes[at] = *rc::gen::arbitrary<char>(); break;
-      case 1: bytes.resize(at + 1); break;
-      default: bytes.push_back(*rc::gen::arbitrary<char>());
+      case 0:
+        bytes[at] = *rc::gen::arbitrary<char>();
+        break;
+      case 1:
+        bytes.resize(at + 1);
+        break;
+      default:
+        bytes.push_back(*rc::gen::arbitrary<char>());
     }
   }
   const absl::StatusOr<ConfChange> change = DecodeConfChange(bytes);

@@ -195,8 +195,8 @@ void Raft::Impl::CountVotes() {
 
 void Raft::Impl::HandleVoteRequest(const Message& m) {
   const bool pre = m.type == MessageType::kPreVote;
-  const bool free = vote_ == m.from || (vote_ == kNoNode && leader_ == kNoNode) ||
-                    (pre && m.term > term_);
+  const bool free =
+      vote_ == m.from || (vote_ == kNoNode && leader_ == kNoNode) || (pre && m.term > term_);
   const bool granted = free && log_.UpToDate(m.index, m.log_term);
   Message answer =
       NewMessage(pre ? MessageType::kPreVoteResponse : MessageType::kVoteResponse, m.from);

@@ -69,8 +69,9 @@ TEST(ElectionTest, AMemberStuckOnAHigherTermComesBack) {
 TEST(ElectionTest, AGrantedPreVoteBindsNobody) {
   Member voter(2, {.voters = {1, 2, 3}}, {});
   for (NodeId candidate : {1, 3}) {
-    ASSERT_TRUE(voter.raft().Step({.type = MessageType::kPreVote, .from = candidate, .to = 2,
-                                   .term = 1}).ok());
+    ASSERT_TRUE(voter.raft()
+                    .Step({.type = MessageType::kPreVote, .from = candidate, .to = 2, .term = 1})
+                    .ok());
     voter.Process();
     const std::vector<Message> sent = voter.TakeMessages();
     ASSERT_EQ(sent.size(), 1);

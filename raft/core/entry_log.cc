@@ -25,9 +25,7 @@ EntryLog::EntryLog(LogView* view) : view_(view), last_index_(view->LastIndex()) 
   durable_ = last_index_;
 }
 
-Index EntryLog::first_index() const {
-  return restoring() ? last_index_ + 1 : view_->FirstIndex();
-}
+Index EntryLog::first_index() const { return restoring() ? last_index_ + 1 : view_->FirstIndex(); }
 
 absl::StatusOr<Term> EntryLog::TermAt(Index index) const {
   if (index == last_index_) return last_term_;

@@ -74,15 +74,13 @@ class EntryLog {
  private:
   struct Write {
     uint64_t ready_id = 0;
-    Index vouches = 0;   // the last index of the current log that this write makes durable
+    Index vouches = 0;  // the last index of the current log that this write makes durable
     std::optional<SnapshotMeta> snapshot;
   };
 
   // Entries from `index` on are about to be replaced.
   void Truncate(Index index);
-  bool InPending(Index index) const {
-    return !pending_.empty() && index >= pending_.front().index;
-  }
+  bool InPending(Index index) const { return !pending_.empty() && index >= pending_.front().index; }
 
   LogView* const view_;
   Index last_index_ = 0;
@@ -90,7 +88,7 @@ class EntryLog {
   Index durable_ = 0;
   std::vector<Entry> pending_;  // the end of the log, not yet handed out
   std::optional<SnapshotMeta> pending_snapshot_;
-  std::deque<Write> writes_;  // handed out, not yet durable
+  std::deque<Write> writes_;        // handed out, not yet durable
   int snapshots_on_their_way_ = 0;  // pending or handed out
   size_t last_batch_ = 0;           // size of the last hand-over: what to reserve next
 };

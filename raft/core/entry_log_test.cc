@@ -1,10 +1,10 @@
 #include "raft/core/entry_log.h"
 
-#include <deque>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <deque>
 
 #include "raft/core/memory_log.h"
 #include "raft/core/testing/member.h"

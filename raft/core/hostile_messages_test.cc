@@ -1,8 +1,8 @@
 // Messages that no correct peer would send: refused without any change, and
 // never more than a nuisance.
-#include <random>
-
 #include <gtest/gtest.h>
+
+#include <random>
 
 #include "raft/core/testing/member.h"
 
@@ -15,8 +15,14 @@ Entry At(Index index, Term term) { return {.term = term, .index = index, .data =
 class HostileMessageTest : public ::testing::Test {
  protected:
   HostileMessageTest() : node(2, {.voters = {1, 2, 3}}, {}) {
-    EXPECT_TRUE(node.raft().Step({.type = MessageType::kAppend, .from = 1, .to = 2, .term = 3,
-                                  .entries = {At(1, 1), At(2, 2), At(3, 3)}, .commit = 2}).ok());
+    EXPECT_TRUE(node.raft()
+                    .Step({.type = MessageType::kAppend,
+                           .from = 1,
+                           .to = 2,
+                           .term = 3,
+                           .entries = {At(1, 1), At(2, 2), At(3, 3)},
+                           .commit = 2})
+                    .ok());
     node.Process();
     node.TakeMessages();
   }
@@ -71,8 +77,8 @@ TEST_F(HostileMessageTest, Entries) {
 }
 
 TEST_F(HostileMessageTest, WhatIsCommittedStays) {
-  ExpectRefused({.type = MessageType::kAppend, .term = 4, .index = 1, .log_term = 1,
-                 .entries = {At(2, 4)}});
+  ExpectRefused(
+      {.type = MessageType::kAppend, .term = 4, .index = 1, .log_term = 1, .entries = {At(2, 4)}});
 }
 
 TEST_F(HostileMessageTest, ASecondLeaderInTheSameTerm) {
@@ -118,9 +124,12 @@ class Generator {
   // Mostly small, now and then at the edges of the type.
   uint64_t Number(uint64_t near) {
     switch (Draw(40)) {
-      case 0: return ~uint64_t{0};
-      case 1: return uint64_t{1} << 62;
-      default: return Draw(near + 4);
+      case 0:
+        return ~uint64_t{0};
+      case 1:
+        return uint64_t{1} << 62;
+      default:
+        return Draw(near + 4);
     }
   }
 
@@ -155,8 +164,8 @@ class Generator {
     if (m.type == MessageType::kAppend || m.type == MessageType::kPropose || Draw(30) == 0) {
       Index index = m.index;
       for (uint64_t i = Draw(4); i > 0; --i) {
-        Entry entry = At(Draw(20) == 0 ? Number(9) : ++index,
-                         Draw(6) == 0 ? Number(m.term) : m.term);
+        Entry entry =
+            At(Draw(20) == 0 ? Number(9) : ++index, Draw(6) == 0 ? Number(m.term) : m.term);
         if (Draw(6) == 0) {
           entry.type = EntryType::kConfChange;
           entry.data = Data(Draw(4) == 0 ? "junk" : EncodeConfChange({}));
@@ -191,10 +200,18 @@ TEST(HostileFuzzTest, RandomMessagesNeverStopTheProcessOrTakeBackACommit) {
     Term term = 0;
     for (int i = 0; i < 400; ++i) {
       switch (generate.Draw(12)) {
-        case 0: node.raft().Tick(); break;
-        case 1: node.raft().Campaign(); break;
-        case 2: node.raft().Propose(Data("y")).IgnoreError(); break;
-        case 3: node.raft().ReadIndex(static_cast<uint64_t>(i) + 1).IgnoreError(); break;
+        case 0:
+          node.raft().Tick();
+          break;
+        case 1:
+          node.raft().Campaign();
+          break;
+        case 2:
+          node.raft().Propose(Data("y")).IgnoreError();
+          break;
+        case 3:
+          node.raft().ReadIndex(static_cast<uint64_t>(i) + 1).IgnoreError();
+          break;
         case 4:
           if (node.writes() > 0) node.PersistOne();
           break;

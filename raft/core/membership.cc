@@ -56,7 +56,7 @@ void Raft::Impl::SwitchConf(ConfState conf) {
     BroadcastHeartbeat(/*voters_only=*/false);
   }
   if (transferee_ != kNoNode && !IsVoter(conf_, transferee_)) AbortTransfer();
-  MaybeCommit();   // the quorum may be smaller now
+  MaybeCommit();  // the quorum may be smaller now
   ConfirmReads();
 }
 

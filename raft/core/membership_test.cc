@@ -10,7 +10,8 @@ using Texts = std::vector<std::string>;
 using Type = ConfChangeSingle::Type;
 using Transition = ConfChange::Transition;
 
-ConfChange Change(std::vector<ConfChangeSingle> changes, Transition transition = Transition::kAuto) {
+ConfChange Change(std::vector<ConfChangeSingle> changes,
+                  Transition transition = Transition::kAuto) {
   return {.transition = transition, .changes = std::move(changes)};
 }
 
@@ -89,8 +90,10 @@ TEST(MembershipTest, AnExplicitJointConfigurationNeedsBothMajoritiesUntilItIsLef
   net.Join(4);
   net.Join(5);
   net[1].Compact(1);
-  MustPropose(net, 1, Change({{Type::kAddVoter, 4}, {Type::kAddVoter, 5}, {Type::kRemove, 2},
-                              {Type::kRemove, 3}}, Transition::kJointExplicit));
+  MustPropose(
+      net, 1,
+      Change({{Type::kAddVoter, 4}, {Type::kAddVoter, 5}, {Type::kRemove, 2}, {Type::kRemove, 3}},
+             Transition::kJointExplicit));
   net.Tick(3);
   EXPECT_EQ(net[1].conf().voters_outgoing, (Nodes{1, 2, 3}));
   net.Isolate(2);
@@ -100,8 +103,8 @@ TEST(MembershipTest, AnExplicitJointConfigurationNeedsBothMajoritiesUntilItIsLef
   net.Heal();
   net.Tick(2);
   EXPECT_EQ(net[1].applied, Texts{"a"});
-  EXPECT_TRUE(absl::IsFailedPrecondition(
-      net.raft(1).ProposeConfChange(Change({{Type::kRemove, 4}}))));
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(net.raft(1).ProposeConfChange(Change({{Type::kRemove, 4}}))));
   MustPropose(net, 1, ConfChange{});
   EXPECT_EQ(net[1].conf(), (ConfState{.voters = {1, 4, 5}}));
   net.Isolate(2);
@@ -134,8 +137,8 @@ TEST(MembershipTest, OneChangeAtATime) {
   Network net({1, 2, 3});
   net.Elect(1);
   ASSERT_TRUE(net.raft(1).ProposeConfChange(Change({{Type::kRemove, 3}})).ok());
-  EXPECT_TRUE(absl::IsFailedPrecondition(
-      net.raft(1).ProposeConfChange(Change({{Type::kRemove, 2}}))));
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(net.raft(1).ProposeConfChange(Change({{Type::kRemove, 2}}))));
   net.Settle();
   EXPECT_TRUE(net.raft(1).ProposeConfChange(Change({{Type::kRemove, 2}})).ok());
 }
@@ -152,8 +155,8 @@ TEST(MembershipTest, WhatAnEarlierLeaderProposedCountsAsPending) {
   net.Tick(12);
   ASSERT_TRUE(net.raft(2).role() == Role::kLeader || net.raft(3).role() == Role::kLeader);
   if (net.raft(2).role() == Role::kLeader) {
-    EXPECT_TRUE(absl::IsFailedPrecondition(
-        net.raft(2).ProposeConfChange(Change({{Type::kRemove, 3}}))));
+    EXPECT_TRUE(
+        absl::IsFailedPrecondition(net.raft(2).ProposeConfChange(Change({{Type::kRemove, 3}}))));
   }
 }
 
@@ -202,17 +205,22 @@ TEST(MembershipTest, AVoterLearnsFromRefusalsThatItNeedsNobodysVote) {
     committed |= m.type == MessageType::kAppendResponse && m.from == 2 && m.index == 3;
     return m.to == 2 && committed;
   };
-  ASSERT_TRUE(net.raft(1).ProposeConfChange(
-      Change({{Type::kRemove, 1}, {Type::kRemove, 3}})).ok());
+  ASSERT_TRUE(net.raft(1).ProposeConfChange(Change({{Type::kRemove, 1}, {Type::kRemove, 3}})).ok());
   net.Settle();
   net[1].Restart();  // the leader dies before it could tell
   ASSERT_EQ(net[1].conf().voters, Nodes{2});
   ASSERT_EQ(net[2].conf().voters_outgoing, (Nodes{1, 2, 3}));
   // A longer log on those that go.
   for (NodeId id : {1, 3}) {
-    ASSERT_TRUE(net.raft(id).Step({.type = MessageType::kAppend, .from = id == 1 ? 3u : 1u,
-                                   .to = id, .term = 1, .index = 3, .log_term = 1,
-                                   .entries = {{.term = 1, .index = 4, .data = Data("x")}}}).ok());
+    ASSERT_TRUE(net.raft(id)
+                    .Step({.type = MessageType::kAppend,
+                           .from = id == 1 ? 3u : 1u,
+                           .to = id,
+                           .term = 1,
+                           .index = 3,
+                           .log_term = 1,
+                           .entries = {{.term = 1, .index = 4, .data = Data("x")}}})
+                    .ok());
   }
   net.Heal();
   net.Tick(60);

@@ -63,8 +63,7 @@ void MemoryLog::Compact(Index index) {
   KEEL_CHECK(index <= snapshot_.index, "index=", index, " snapshot=", snapshot_.index);
   if (index <= base_.index) return;
   const Term term = *TermAt(index);
-  entries_.erase(entries_.begin(),
-                 entries_.begin() + static_cast<ptrdiff_t>(index - base_.index));
+  entries_.erase(entries_.begin(), entries_.begin() + static_cast<ptrdiff_t>(index - base_.index));
   base_ = {index, term};
 }
 

@@ -123,13 +123,12 @@ TEST(PaperTest, Section52AMajorityOfVotesElects) {
     std::vector<NodeId> refused;
     Role role;
   };
-  for (const Case& c : {Case{{1}, {}, {}, Role::kLeader},
-                        Case{{1, 2, 3}, {2}, {}, Role::kLeader},
-                        Case{{1, 2, 3}, {}, {2}, Role::kCandidate},
-                        Case{{1, 2, 3}, {}, {2, 3}, Role::kFollower},
-                        Case{{1, 2, 3, 4, 5}, {2, 3}, {}, Role::kLeader},
-                        Case{{1, 2, 3, 4, 5}, {2}, {3, 4}, Role::kCandidate},
-                        Case{{1, 2, 3, 4, 5}, {2}, {3, 4, 5}, Role::kFollower}}) {
+  for (const Case& c :
+       {Case{{1}, {}, {}, Role::kLeader}, Case{{1, 2, 3}, {2}, {}, Role::kLeader},
+        Case{{1, 2, 3}, {}, {2}, Role::kCandidate}, Case{{1, 2, 3}, {}, {2, 3}, Role::kFollower},
+        Case{{1, 2, 3, 4, 5}, {2, 3}, {}, Role::kLeader},
+        Case{{1, 2, 3, 4, 5}, {2}, {3, 4}, Role::kCandidate},
+        Case{{1, 2, 3, 4, 5}, {2}, {3, 4, 5}, Role::kFollower}}) {
     Lone node({}, {}, c.voters);
     node.raft->Campaign();
     node.Process();
@@ -139,8 +138,8 @@ TEST(PaperTest, Section52AMajorityOfVotesElects) {
     for (NodeId id : c.refused) {
       node.Step({.type = MessageType::kVoteResponse, .from = id, .term = 1, .reject = true});
     }
-    EXPECT_EQ(node.raft->role(), c.role) << c.voters.size() << " voters, granted by "
-                                         << c.granted.size();
+    EXPECT_EQ(node.raft->role(), c.role)
+        << c.voters.size() << " voters, granted by " << c.granted.size();
   }
 }
 
@@ -217,8 +216,12 @@ TEST(PaperTest, Section53AFollowerChecksThePreviousEntry) {
   for (const Case& c : {Case{0, 0, true}, Case{1, 1, true}, Case{2, 2, true}, Case{1, 2, false},
                         Case{2, 1, false}, Case{3, 3, false}}) {
     Lone node({1, 2}, {.term = 2}, {1, 2, 3});
-    const Message answer = node.Step({.type = MessageType::kAppend, .from = 2, .term = 3,
-                                      .index = c.index, .log_term = c.term}).at(0);
+    const Message answer = node.Step({.type = MessageType::kAppend,
+                                      .from = 2,
+                                      .term = 3,
+                                      .index = c.index,
+                                      .log_term = c.term})
+                               .at(0);
     EXPECT_EQ(answer.reject, !c.accept) << c.index << "/" << c.term;
     EXPECT_EQ(answer.index, c.index);
   }
@@ -234,8 +237,12 @@ TEST(PaperTest, Section53AFollowersConflictingEntriesAreReplaced) {
   for (const Case& c : {Case{2, 2, {3}, {1, 2, 3}}, Case{1, 1, {3, 4}, {1, 3, 4}},
                         Case{0, 0, {1}, {1, 2}}, Case{0, 0, {3}, {3}}}) {
     Lone node({1, 2}, {.term = 2}, {1, 2, 3});
-    node.Step({.type = MessageType::kAppend, .from = 2, .term = 4, .index = c.prev,
-               .log_term = c.prev_term, .entries = Entries(c.prev + 1, c.append)});
+    node.Step({.type = MessageType::kAppend,
+               .from = 2,
+               .term = 4,
+               .index = c.prev,
+               .log_term = c.prev_term,
+               .entries = Entries(c.prev + 1, c.append)});
     std::vector<Term> log;
     for (const Entry& entry : node.log.entries()) log.push_back(entry.term);
     EXPECT_EQ(log, c.log);
@@ -245,8 +252,9 @@ TEST(PaperTest, Section53AFollowersConflictingEntriesAreReplaced) {
 TEST(PaperTest, Section53AnOvertakenAppendDoesNotCutTheLogShort) {
   Lone node({}, {}, {1, 2, 3});
   node.Step({.type = MessageType::kAppend, .from = 2, .term = 1, .entries = Entries(1, {1, 1, 1})});
-  const Message answer = node.Step({.type = MessageType::kAppend, .from = 2, .term = 1,
-                                    .entries = Entries(1, {1})}).at(0);
+  const Message answer =
+      node.Step({.type = MessageType::kAppend, .from = 2, .term = 1, .entries = Entries(1, {1})})
+          .at(0);
   EXPECT_EQ(node.log.LastIndex(), 3);
   EXPECT_EQ(answer.index, 1) << "answers for what it was asked";
 }
@@ -254,8 +262,8 @@ TEST(PaperTest, Section53AnOvertakenAppendDoesNotCutTheLogShort) {
 TEST(PaperTest, Section53AFollowerCommitsNoFurtherThanWhatTheMessageProves) {
   Lone node({1, 1, 1}, {.term = 1}, {1, 2, 3});
   // Entries 2 and 3 may differ from the leader's.
-  node.Step({.type = MessageType::kAppend, .from = 2, .term = 2, .index = 1, .log_term = 1,
-             .commit = 3});
+  node.Step(
+      {.type = MessageType::kAppend, .from = 2, .term = 2, .index = 1, .log_term = 1, .commit = 3});
   EXPECT_EQ(node.raft->commit(), 1);
 }
 
@@ -263,8 +271,7 @@ TEST(PaperTest, Section53AFollowerCommitsNoFurtherThanWhatTheMessageProves) {
 TEST(PaperTest, Figure7EveryFollowersLogBecomesTheLeaders) {
   const std::vector<Term> leader_log{1, 1, 1, 4, 4, 5, 5, 6, 6, 6};
   for (const std::vector<Term>& follower_log :
-       {std::vector<Term>{1, 1, 1, 4, 4, 5, 5, 6, 6},
-        std::vector<Term>{1, 1, 1, 4},
+       {std::vector<Term>{1, 1, 1, 4, 4, 5, 5, 6, 6}, std::vector<Term>{1, 1, 1, 4},
         std::vector<Term>{1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6},
         std::vector<Term>{1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7},
         std::vector<Term>{1, 1, 1, 4, 4, 4, 4},
@@ -310,8 +317,12 @@ TEST(PaperTest, Section541OnlyAnUpToDateCandidateGetsAVote) {
                         Case{{1}, 1, 2, true}, Case{{1, 1}, 1, 2, true}, Case{{2}, 1, 1, false},
                         Case{{2}, 9, 1, false}}) {
     Lone node(c.mine, {.term = 2}, {1, 2, 3});
-    const Message answer = node.Step({.type = MessageType::kVote, .from = 2, .term = 3,
-                                      .index = c.last, .log_term = c.last_term}).at(0);
+    const Message answer = node.Step({.type = MessageType::kVote,
+                                      .from = 2,
+                                      .term = 3,
+                                      .index = c.last,
+                                      .log_term = c.last_term})
+                               .at(0);
     EXPECT_EQ(answer.reject, !c.granted) << c.last << "/" << c.last_term;
   }
 }

@@ -17,7 +17,7 @@ bool Progress::Retreat(Index rejected, Index hint) {
   if (state == State::kReplicate) {
     // Whatever is at or below match is known to be there: the answer was overtaken.
     if (rejected <= match) return false;
-    next = match + 1;
+    BecomeProbe();
     return true;
   }
   // While probing only the newest probe counts.
@@ -83,8 +83,12 @@ void Progress::Reset(Index next_index) {
 }
 
 PeerProgress Progress::View() const {
-  return PeerProgress{.id = id, .state = state, .match = match, .next = next,
-                      .recently_active = recently_active, .learner = learner};
+  return PeerProgress{.id = id,
+                      .state = state,
+                      .match = match,
+                      .next = next,
+                      .recently_active = recently_active,
+                      .learner = learner};
 }
 
 }  // namespace keel::raft

@@ -20,7 +20,9 @@ struct Progress {
   using State = PeerProgress::State;
 
   Progress(NodeId peer, bool is_learner, Index next_index, const Config& config)
-      : id(peer), learner(is_learner), next(next_index),
+      : id(peer),
+        learner(is_learner),
+        next(next_index),
         window(config.max_inflight_messages, config.max_inflight_bytes) {}
 
   NodeId id = kNoNode;
@@ -44,7 +46,7 @@ struct Progress {
   bool Advance(Index index);
 
   // The peer refused the kAppend whose previous entry was `rejected`; it says
-  // the logs may meet at `hint`. False if the answer is stale.
+  // the logs may meet at `hint`. Leaves kReplicate. False if the answer is stale.
   bool Retreat(Index rejected, Index hint);
 
   void BecomeProbe();

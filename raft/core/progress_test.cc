@@ -1,10 +1,10 @@
 #include "raft/core/progress.h"
 
-#include <deque>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <deque>
 
 namespace keel::raft {
 namespace {
@@ -101,6 +101,7 @@ TEST(ProgressTest, ARefusalWhileReplicatingFallsBackToMatch) {
   peer.Sent(9, 1);
   EXPECT_FALSE(peer.Retreat(5, 2)) << "known to be there: the answer is stale";
   EXPECT_TRUE(peer.Retreat(8, 2));
+  EXPECT_EQ(peer.state, State::kProbe);
   EXPECT_EQ(peer.next, 6);
 }
 
@@ -123,11 +124,21 @@ RC_GTEST_PROP(ProgressProperty, MatchStaysBelowNextAndNeverGoesBack, ()) {
     const Index match = peer.match;
     const Index index = *rc::gen::inRange<Index>(0, 30);
     switch (*rc::gen::inRange(0, 6)) {
-      case 0: peer.Advance(index); break;
-      case 1: peer.Retreat(index, *rc::gen::inRange<Index>(0, 30)); break;
-      case 2: peer.BecomeProbe(); break;
-      case 3: peer.BecomeReplicate(); break;
-      case 4: peer.BecomeSnapshot(index); break;
+      case 0:
+        peer.Advance(index);
+        break;
+      case 1:
+        peer.Retreat(index, *rc::gen::inRange<Index>(0, 30));
+        break;
+      case 2:
+        peer.BecomeProbe();
+        break;
+      case 3:
+        peer.BecomeReplicate();
+        break;
+      case 4:
+        peer.BecomeSnapshot(index);
+        break;
       default:
         if (peer.state == State::kReplicate && !peer.window.Full()) {
           peer.Sent(peer.next + index, index);

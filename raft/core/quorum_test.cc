@@ -1,12 +1,12 @@
 #include "raft/core/quorum.h"
 
-#include <algorithm>
-#include <map>
-#include <set>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
 
 namespace keel::raft {
 namespace {

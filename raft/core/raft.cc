@@ -14,8 +14,7 @@ Config Checked(Config config) {
   KEEL_CHECK(config.id != kNoNode, "a member needs an id");
   KEEL_CHECK(config.random != nullptr, "a source of randomness is required");
   KEEL_CHECK(config.heartbeat_ticks > 0 && config.election_ticks > config.heartbeat_ticks,
-             "election_ticks=", config.election_ticks,
-             " heartbeat_ticks=", config.heartbeat_ticks);
+             "election_ticks=", config.election_ticks, " heartbeat_ticks=", config.heartbeat_ticks);
   KEEL_CHECK(config.max_inflight_messages > 0 && config.max_inflight_bytes > 0);
   KEEL_CHECK(config.check_quorum || !config.lease_reads,
              "lease_reads need check_quorum: without it nobody honours a lease");
@@ -32,8 +31,12 @@ uint64_t FirstReadId(const Config& config) {
 }  // namespace
 
 Raft::Impl::Impl(Config config, LogView* log, HardState hard_state, ConfState conf, Index applied)
-    : config_(Checked(std::move(config))), view_(log), log_(log), term_(hard_state.term),
-      vote_(hard_state.vote), follower_reads_(FirstReadId(config_)) {
+    : config_(Checked(std::move(config))),
+      view_(log),
+      log_(log),
+      term_(hard_state.term),
+      vote_(hard_state.vote),
+      follower_reads_(FirstReadId(config_)) {
   KEEL_CHECK(applied + 1 >= log->FirstIndex(), "entries between applied=", applied,
              " and the first one in the log, ", log->FirstIndex(), ", are missing");
   // The commit index is written lazily; the state machine may be ahead of it.

@@ -62,7 +62,7 @@ class LogView {
 
 struct Config {
   NodeId id = kNoNode;
-  uint64_t election_ticks = 10;   // randomised in [n, 2n)
+  uint64_t election_ticks = 10;  // randomised in [n, 2n)
   uint64_t heartbeat_ticks = 1;
   uint64_t max_message_bytes = 1 << 20;         // entries of one kAppend
   uint64_t max_inflight_messages = 256;         // kAppend on the way to one peer
@@ -170,15 +170,19 @@ class Raft {
 
   // Proposes an entry. On a follower it is forwarded to the leader (delivery is
   // not guaranteed: propose again when it does not commit). Unavailable without
-  // a leader or while leadership is being transferred; ResourceExhausted over
+  // a leader, while leadership is being transferred or the leader removed; ResourceExhausted over
   // max_uncommitted_bytes. OK means accepted, not committed.
   absl::Status Propose(Payload data);
   // The same for several at once: all or none.
   absl::Status Propose(std::vector<Payload> data);
   // FailedPrecondition while another change is not yet applied.
   absl::Status ProposeConfChange(const ConfChange& change);
-  // Tells the core that a committed kConfChange entry was applied (or, with an
-  // empty change, rejected). Returns the configuration now in force.
+  // Tells the core that a committed kConfChange entry was applied; for one that
+  // the state machine rejects it is not called. Returns the configuration now in
+  // force: unchanged when the change does not fit the one before, as on every
+  // other member. An empty change leaves a joint configuration. A leader that is
+  // no voter any more takes no proposals and leads on only until a quorum of
+  // those that stay knows of the change.
   ConfState ApplyConfChange(const ConfChange& change);
 
   // Asks for an index such that a read after it is applied is linearizable.
@@ -192,6 +196,9 @@ class Raft {
   // follower the request is forwarded. kNoNode picks the most up-to-date voter (leader only).
   absl::Status TransferLeadership(NodeId to);
 
+  // Messages are put together here and not as inputs arrive: all inputs since
+  // the last Ready share one kAppend a peer and one round of heartbeats, so take
+  // in whatever has queued up before asking.
   bool HasReady() const;
   // REQUIRES: HasReady().
   Ready TakeReady();

@@ -86,8 +86,8 @@ class Raft::Impl {
   absl::Status StepLeader(Message& m);
   absl::Status StepFromLeader(Message& m);
   Message NewMessage(MessageType type, NodeId to) const;
-  void Send(Message m);                // at once
-  void SendWhenPersisted(Message m);   // when all before it is durable
+  void Send(Message m);               // at once
+  void SendWhenPersisted(Message m);  // when all before it is durable
 
   // election.cc
   void TickElection();
@@ -187,8 +187,8 @@ class Raft::Impl {
   uint64_t ticks_ = 1;  // since the start; 0 means never
   uint64_t election_elapsed_ = 0;
   uint64_t heartbeat_elapsed_ = 0;
-  uint64_t election_timeout_ = 0;   // randomised, in ticks
-  uint64_t no_votes_until_ = 0;     // tick; lease reads: peers may still trust our promise
+  uint64_t election_timeout_ = 0;  // randomised, in ticks
+  uint64_t no_votes_until_ = 0;    // tick; lease reads: peers may still trust our promise
   std::vector<Vote> votes_;
 
   // A leader's state.
@@ -197,9 +197,9 @@ class Raft::Impl {
   uint64_t uncommitted_bytes_ = 0;
   NodeId transferee_ = kNoNode;
   bool transfer_sent_ = false;
-  Index retire_index_ = 0;       // not 0: no voter any more since this was committed
-  bool lease_void_ = false;      // a kTimeoutNow was sent in this term: its election ignores leases
-  uint64_t round_ = 0;           // heartbeat rounds of this term
+  Index retire_index_ = 0;   // not 0: no voter any more since this was committed
+  bool lease_void_ = false;  // a kTimeoutNow was sent in this term: its election ignores leases
+  uint64_t round_ = 0;       // heartbeat rounds of this term
   RoundClock rounds_;
   LeaderReads leader_reads_;
 

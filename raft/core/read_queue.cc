@@ -67,9 +67,8 @@ std::vector<uint64_t> FollowerReads::TakeAll() {
 
 void RoundClock::Mark(uint64_t round, uint64_t tick, uint64_t horizon) {
   if (marks_.empty() || marks_.back().tick != tick) marks_.push_back({round, tick});
-  auto keep = std::find_if(marks_.begin(), marks_.end(), [&](const FirstOfTick& mark) {
-    return mark.tick + horizon >= tick;
-  });
+  auto keep = std::find_if(marks_.begin(), marks_.end(),
+                           [&](const FirstOfTick& mark) { return mark.tick + horizon >= tick; });
   marks_.erase(marks_.begin(), keep);
 }
 

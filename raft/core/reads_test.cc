@@ -83,8 +83,8 @@ TEST(ReadIndexTest, AFollowersLostRequestIsDropped) {
 
 TEST(ReadIndexTest, AMemberThatLeadsNoMoreTellsTheAsker) {
   Member member(1, {.voters = {1, 2, 3}}, {});
-  ASSERT_TRUE(member.raft().Step({.type = MessageType::kReadIndex, .from = 2, .to = 1,
-                                  .context = 5}).ok());
+  ASSERT_TRUE(
+      member.raft().Step({.type = MessageType::kReadIndex, .from = 2, .to = 1, .context = 5}).ok());
   member.Process();
   const std::vector<Message> sent = member.TakeMessages();
   ASSERT_EQ(sent.size(), 1);
@@ -136,10 +136,12 @@ TEST(ReadIndexTest, ALearnersAnswerDoesNotCount) {
 TEST(ReadIndexTest, ASoleVoterNeedsNoRound) {
   Network net({1}, {2});
   net.Elect(1);
-  EXPECT_EQ(CountHeartbeats(net, [&] {
-    ASSERT_TRUE(net.raft(1).ReadIndex(7).ok());
-    net.Settle();
-  }), 0);
+  EXPECT_EQ(CountHeartbeats(net,
+                            [&] {
+                              ASSERT_TRUE(net.raft(1).ReadIndex(7).ok());
+                              net.Settle();
+                            }),
+            0);
   EXPECT_EQ(net[1].reads.size(), 1);
 }
 
@@ -183,8 +185,8 @@ TEST_F(LeaseTest, IsVoidOnceATransferWasStarted) {
 
 TEST_F(LeaseTest, AMemberThatCrashedKeepsThePromiseItMadeBefore) {
   net[2].Restart();
-  const Message ask{.type = MessageType::kPreVote, .from = 3, .to = 2, .term = 2, .index = 9,
-                    .log_term = 1};
+  const Message ask{
+      .type = MessageType::kPreVote, .from = 3, .to = 2, .term = 2, .index = 9, .log_term = 1};
   ASSERT_TRUE(net.raft(2).Step(ask).ok());
   net[2].Process();
   EXPECT_TRUE(net[2].TakeMessages().empty());

@@ -50,8 +50,8 @@ Ready Raft::Impl::TakeReady() {
   ready.persisted_messages = std::exchange(persisted_messages_, {});
   ready.reads = std::exchange(reads_, {});
   ready.dropped_reads = std::exchange(dropped_reads_, {});
-  handed_out_.push_back({.id = ready.id, .term = term_, .vote = vote_,
-                         .must_sync = ready.must_sync, .tick = ticks_});
+  handed_out_.push_back(
+      {.id = ready.id, .term = term_, .vote = vote_, .must_sync = ready.must_sync, .tick = ticks_});
   return ready;
 }
 
@@ -72,9 +72,8 @@ void Raft::Impl::TakeCommitted(Ready* ready) {
 }
 
 void Raft::Impl::Persisted(uint64_t ready_id) {
-  KEEL_CHECK(!handed_out_.empty() && handed_out_.front().id == ready_id,
-             "Persisted(", ready_id, ") out of order; next=",
-             handed_out_.empty() ? 0 : handed_out_.front().id);
+  KEEL_CHECK(!handed_out_.empty() && handed_out_.front().id == ready_id, "Persisted(", ready_id,
+             ") out of order; next=", handed_out_.empty() ? 0 : handed_out_.front().id);
   const HandedOut ready = handed_out_.front();
   handed_out_.pop_front();
   if (std::optional<SnapshotMeta> snapshot = log_.Persisted(ready_id)) {
@@ -92,8 +91,8 @@ void Raft::Impl::Persisted(uint64_t ready_id) {
 }
 
 void Raft::Impl::Applied(Index index) {
-  KEEL_CHECK(index <= handed_committed_, "applied=", index,
-             " but handed out only up to ", handed_committed_);
+  KEEL_CHECK(index <= handed_committed_, "applied=", index, " but handed out only up to ",
+             handed_committed_);
   if (index <= applied_) return;
   applied_ = index;
   while (!conf_entries_.empty() && conf_entries_.front() <= index) conf_entries_.pop_front();

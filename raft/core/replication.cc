@@ -87,9 +87,8 @@ void Raft::Impl::FlushForwards() {
 }
 
 bool Raft::Impl::MaybeCommit() {
-  const Index index = VotersQuorum().Committed([this](NodeId voter) {
-    return voter == id() ? log_.durable() : Peer(voter)->match;
-  });
+  const Index index = VotersQuorum().Committed(
+      [this](NodeId voter) { return voter == id() ? log_.durable() : Peer(voter)->match; });
   // Only entries of its own term are committed by counting; those before come
   // along with them (paper, 5.4.2 and figure 8).
   if (index <= commit_ || index < term_start_) return false;
@@ -180,11 +179,9 @@ void Raft::Impl::HandleAppendResponse(const Message& m, Progress& peer) {
   if (m.reject) {
     // Skip whole terms on the way back (paper, end of 5.3): the logs cannot
     // meet at an entry whose term here is above the one the follower named.
-    const Index hint = m.log_term > 0 ? log_.ConflictByTerm(m.reject_hint, m.log_term).first
-                                      : m.reject_hint;
-    if (peer.Retreat(m.index, hint) && peer.state == Progress::State::kReplicate) {
-      peer.BecomeProbe();
-    }
+    const Index hint =
+        m.log_term > 0 ? log_.ConflictByTerm(m.reject_hint, m.log_term).first : m.reject_hint;
+    peer.Retreat(m.index, hint);
     // Every log meets at index 0: only a member that joins refuses there.
     if (m.index == 0) peer.needs_snapshot = true;
     return;

@@ -42,8 +42,8 @@ TEST(ReplicationTest, SeveralProposalsAreTakenTogether) {
   ASSERT_TRUE(net.raft(1).Propose(std::vector<Payload>{Data("a"), Data("b")}).ok());
   net.Settle();
   EXPECT_EQ(net[3].applied, (Texts{"a", "b"}));
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      net.raft(1).Propose(std::vector<Payload>{Data("c"), nullptr})));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(net.raft(1).Propose(std::vector<Payload>{Data("c"), nullptr})));
   net.Settle();
   EXPECT_EQ(net[3].applied, (Texts{"a", "b"})) << "all or none";
 }
@@ -64,8 +64,10 @@ TEST(ReplicationTest, TheWindowHoldsBackAndOpensWithAcknowledgements) {
   net.Elect(1);
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(net.raft(1).Propose(Data("x")).ok());
   EXPECT_EQ(AppendsTo(net[1], 2).size(), 3);
-  ASSERT_TRUE(net.raft(1).Step({.type = MessageType::kAppendResponse, .from = 2, .to = 1,
-                                .term = 1, .index = 3}).ok());
+  ASSERT_TRUE(
+      net.raft(1)
+          .Step({.type = MessageType::kAppendResponse, .from = 2, .to = 1, .term = 1, .index = 3})
+          .ok());
   size_t entries = 0;
   for (const Message& m : AppendsTo(net[1], 2)) entries += m.entries.size();
   EXPECT_EQ(entries, 2);
@@ -172,7 +174,10 @@ TEST(ReplicationTest, ASnapshotOfWhatIsAlreadyHereOnlyMovesTheCommit) {
   };
   net.Propose(1, "a");
   ASSERT_EQ(net.raft(3).commit(), 1);
-  const Message snapshot{.type = MessageType::kSnapshot, .from = 1, .to = 3, .term = 1,
+  const Message snapshot{.type = MessageType::kSnapshot,
+                         .from = 1,
+                         .to = 3,
+                         .term = 1,
                          .snapshot = {.index = 2, .term = 1, .conf = {.voters = {1, 2, 3}}}};
   net[3].on_ready = [](const Ready& ready) { EXPECT_FALSE(ready.snapshot.has_value()); };
   ASSERT_TRUE(net.raft(3).Step(snapshot).ok());

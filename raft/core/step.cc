@@ -141,7 +141,8 @@ absl::Status Raft::Impl::StepLeader(Message& m) {
   }
   Progress* peer = Peer(m.from);
   if (peer == nullptr) {
-    return absl::InvalidArgumentError(base::StrCat("raft message refused: ", m.from, " is no member"));
+    return absl::InvalidArgumentError(
+        base::StrCat("raft message refused: ", m.from, " is no member"));
   }
   peer->recently_active = true;
   if (m.type == MessageType::kAppendResponse) {

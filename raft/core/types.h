@@ -81,19 +81,19 @@ struct SnapshotMeta {
 };
 
 enum class MessageType : uint8_t {
-  kPropose = 0,        // a follower's proposals to the leader
-  kAppend = 1,         // AppendEntries
+  kPropose = 0,  // a follower's proposals to the leader
+  kAppend = 1,   // AppendEntries
   kAppendResponse = 2,
-  kVote = 3,           // RequestVote
+  kVote = 3,  // RequestVote
   kVoteResponse = 4,
-  kPreVote = 5,        // thesis, section 9.6
+  kPreVote = 5,  // thesis, section 9.6
   kPreVoteResponse = 6,
   kHeartbeat = 7,
   kHeartbeatResponse = 8,
-  kSnapshot = 9,       // InstallSnapshot: the meta; the data go by a stream of their own
-  kReadIndex = 10,     // a follower's ReadIndex to the leader (thesis, section 6.4)
+  kSnapshot = 9,    // InstallSnapshot: the meta; the data go by a stream of their own
+  kReadIndex = 10,  // a follower's ReadIndex to the leader (thesis, section 6.4)
   kReadIndexResponse = 11,
-  kTimeoutNow = 12,    // leadership transfer (thesis, section 3.10)
+  kTimeoutNow = 12,      // leadership transfer (thesis, section 3.10)
   kTransferLeader = 13,  // a follower asks the leader to transfer
 };
 
@@ -105,13 +105,13 @@ struct Message {
   Index index = 0;    // kAppend: previous entry; responses: the last index the sender answers for
   Term log_term = 0;  // term of the entry at `index`
   std::vector<Entry> entries;
-  Index commit = 0;              // a refused vote carries it too, with its term in log_term
+  Index commit = 0;  // a refused vote carries it too, with its term in log_term
   bool reject = false;
-  Index reject_hint = 0;         // kAppendResponse with reject: fast backtracking (paper, end of 5.3)
-  SnapshotMeta snapshot;         // kSnapshot
-  uint64_t context = 0;          // kReadIndex, kReadIndexResponse: request id; kHeartbeat and its
-                                 // response: round; kVote, kPreVote: 1 when a transfer forces the
-                                 // campaign; kTransferLeader: the member to transfer to
+  Index reject_hint = 0;  // kAppendResponse with reject: fast backtracking (paper, end of 5.3)
+  SnapshotMeta snapshot;  // kSnapshot
+  uint64_t context = 0;   // kReadIndex, kReadIndexResponse: request id; kHeartbeat and its
+                          // response: round; kVote, kPreVote: 1 when a transfer forces the
+                          // campaign; kTransferLeader: the member to transfer to
 };
 
 }  // namespace keel::raft

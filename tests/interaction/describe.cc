@@ -9,20 +9,34 @@ using base::StrCat;
 
 const char* Name(MessageType type) {
   switch (type) {
-    case MessageType::kPropose: return "propose";
-    case MessageType::kAppend: return "append";
-    case MessageType::kAppendResponse: return "append-response";
-    case MessageType::kVote: return "vote";
-    case MessageType::kVoteResponse: return "vote-response";
-    case MessageType::kPreVote: return "pre-vote";
-    case MessageType::kPreVoteResponse: return "pre-vote-response";
-    case MessageType::kHeartbeat: return "heartbeat";
-    case MessageType::kHeartbeatResponse: return "heartbeat-response";
-    case MessageType::kSnapshot: return "snapshot";
-    case MessageType::kReadIndex: return "read-index";
-    case MessageType::kReadIndexResponse: return "read-index-response";
-    case MessageType::kTimeoutNow: return "timeout-now";
-    case MessageType::kTransferLeader: return "transfer-leader";
+    case MessageType::kPropose:
+      return "propose";
+    case MessageType::kAppend:
+      return "append";
+    case MessageType::kAppendResponse:
+      return "append-response";
+    case MessageType::kVote:
+      return "vote";
+    case MessageType::kVoteResponse:
+      return "vote-response";
+    case MessageType::kPreVote:
+      return "pre-vote";
+    case MessageType::kPreVoteResponse:
+      return "pre-vote-response";
+    case MessageType::kHeartbeat:
+      return "heartbeat";
+    case MessageType::kHeartbeatResponse:
+      return "heartbeat-response";
+    case MessageType::kSnapshot:
+      return "snapshot";
+    case MessageType::kReadIndex:
+      return "read-index";
+    case MessageType::kReadIndexResponse:
+      return "read-index-response";
+    case MessageType::kTimeoutNow:
+      return "timeout-now";
+    case MessageType::kTransferLeader:
+      return "transfer-leader";
   }
   return "?";
 }
@@ -56,9 +70,9 @@ std::string Describe(const Entry& entry) {
   if (!change.ok()) return StrCat(text, " conf-change?");
   if (change->changes.empty()) return StrCat(text, " leave-joint");
   for (const ConfChangeSingle& single : change->changes) {
-    const char* verb = single.type == ConfChangeSingle::Type::kAddVoter  ? "voter"
+    const char* verb = single.type == ConfChangeSingle::Type::kAddVoter ? "voter"
                        : single.type == ConfChangeSingle::Type::kRemove ? "remove"
-                                                                         : "learner";
+                                                                        : "learner";
     text += StrCat(" ", verb, " ", single.node);
   }
   return text;
@@ -69,8 +83,8 @@ std::string Describe(const Message& m) {
   if (m.term != 0) text += StrCat(" term ", m.term);
   switch (m.type) {
     case MessageType::kAppend:
-      text += StrCat(" after ", At(m.index, m.log_term), " [", List(m.entries), "] commit ",
-                     m.commit);
+      text +=
+          StrCat(" after ", At(m.index, m.log_term), " [", List(m.entries), "] commit ", m.commit);
       break;
     case MessageType::kPropose:
       text += " [";
@@ -122,10 +136,14 @@ std::string Describe(const ConfState& conf) {
 
 std::string Describe(const SoftState& state, Term term) {
   switch (state.role) {
-    case Role::kLeader: return StrCat("leader of term ", term);
-    case Role::kCandidate: return StrCat("candidate in term ", term);
-    case Role::kPreCandidate: return StrCat("pre-candidate in term ", term);
-    case Role::kFollower: break;
+    case Role::kLeader:
+      return StrCat("leader of term ", term);
+    case Role::kCandidate:
+      return StrCat("candidate in term ", term);
+    case Role::kPreCandidate:
+      return StrCat("pre-candidate in term ", term);
+    case Role::kFollower:
+      break;
   }
   return StrCat("follower of ", state.leader == kNoNode ? "nobody" : StrCat(state.leader),
                 " in term ", term);
@@ -157,7 +175,7 @@ std::string Describe(NodeId id, Term term, const Ready& ready, HardState* previo
 std::string Describe(const PeerProgress& peer) {
   const char* state = peer.state == PeerProgress::State::kProbe       ? "probe"
                       : peer.state == PeerProgress::State::kReplicate ? "replicate"
-                                                                       : "snapshot";
+                                                                      : "snapshot";
   return StrCat(peer.id, peer.learner ? " (learner)" : "", " ", state, " match ", peer.match,
                 " next ", peer.next);
 }

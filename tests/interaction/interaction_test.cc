@@ -1,12 +1,12 @@
 // Runs every script and compares what it prints with what it says.
 // KEEL_REWRITE=1 writes what they print now into the scripts instead.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include <gtest/gtest.h>
 
 #include "tests/interaction/runner.h"
 

@@ -11,13 +11,20 @@ namespace {
 NodeId Id(const std::string& word) { return std::stoull(word); }
 
 void Set(Config& config, const std::string& key, uint64_t value) {
-  if (key == "pre_vote") config.pre_vote = value != 0;
-  else if (key == "check_quorum") config.check_quorum = value != 0;
-  else if (key == "lease_reads") config.lease_reads = value != 0;
-  else if (key == "max_message_bytes") config.max_message_bytes = value;
-  else if (key == "max_inflight_messages") config.max_inflight_messages = value;
-  else if (key == "disk_stall_ticks") config.disk_stall_ticks = value;
-  else KEEL_CHECK(false, "unknown option ", key);
+  if (key == "pre_vote")
+    config.pre_vote = value != 0;
+  else if (key == "check_quorum")
+    config.check_quorum = value != 0;
+  else if (key == "lease_reads")
+    config.lease_reads = value != 0;
+  else if (key == "max_message_bytes")
+    config.max_message_bytes = value;
+  else if (key == "max_inflight_messages")
+    config.max_inflight_messages = value;
+  else if (key == "disk_stall_ticks")
+    config.disk_stall_ticks = value;
+  else
+    KEEL_CHECK(false, "unknown option ", key);
 }
 
 }  // namespace
@@ -54,8 +61,7 @@ void Runner::Nodes(const Words& words) {
 
 void Runner::Watch(NodeId id) {
   (*net_)[id].on_ready = [this, id](const Ready& ready) {
-    const std::string text =
-        Describe(id, net_->raft(id).term(), ready, &hard_states_[id]);
+    const std::string text = Describe(id, net_->raft(id).term(), ready, &hard_states_[id]);
     if (!quiet_) output_ += text;
   };
   (*net_)[id].on_conf = [this, id](const ConfState& conf) {

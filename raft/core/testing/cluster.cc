@@ -33,7 +33,9 @@ struct Cluster::Node {
 };
 
 Cluster::Cluster(ClusterOptions options)
-    : options_(std::move(options)), rng_(options_.seed), temper_(DrawTemper()),
+    : options_(std::move(options)),
+      rng_(options_.seed),
+      temper_(DrawTemper()),
       chaos_(options_.chaos) {
   ConfState conf;
   conf.voters = options_.voters;
@@ -53,9 +55,16 @@ Cluster::Cluster(ClusterOptions options)
 Cluster::~Cluster() = default;
 
 Cluster::Temper Cluster::DrawTemper() {
-  Temper temper{.deliver = 20 + Random(40), .persist = 3 + Random(25), .apply = 2 + Random(20),
-                .tick = 2 + Random(15), .other = 5 + Random(15), .lose = 0, .duplicate = 0, .reorder = 0,
-                .misbehave = 0, .late_driver = Random(600)};
+  Temper temper{.deliver = 20 + Random(40),
+                .persist = 3 + Random(25),
+                .apply = 2 + Random(20),
+                .tick = 2 + Random(15),
+                .other = 5 + Random(15),
+                .lose = 0,
+                .duplicate = 0,
+                .reorder = 0,
+                .misbehave = 0,
+                .late_driver = Random(600)};
   if (options_.chaos) {
     temper.lose = Random(100);
     temper.duplicate = Random(200);
@@ -83,8 +92,8 @@ void Cluster::Start(Node& node) {
   Config config = options_.config;
   config.id = node.id;
   config.random = [this](uint64_t n) { return Random(n); };
-  node.raft = std::make_unique<Raft>(std::move(config), node.log.get(), node.hard_state,
-                                     node.conf, node.applied);
+  node.raft = std::make_unique<Raft>(std::move(config), node.log.get(), node.hard_state, node.conf,
+                                     node.applied);
 }
 
 void Cluster::Crash(Node& node) {
@@ -276,8 +285,7 @@ void Cluster::ProposeConfChange(Node& node) {
   ConfChange change;
   change.transition = static_cast<ConfChange::Transition>(Random(3));
   for (uint64_t i = Random(4); i > 0; --i) {
-    change.changes.push_back(
-        {static_cast<ConfChangeSingle::Type>(Random(3)), Pick().id});
+    change.changes.push_back({static_cast<ConfChangeSingle::Type>(Random(3)), Pick().id});
   }
   node.raft->ProposeConfChange(change).IgnoreError();
 }
@@ -310,8 +318,8 @@ void Cluster::Misbehave() {
 
 void Cluster::RandomStep() {
   if (chaos_ && Chance(temper_.misbehave)) Misbehave();
-  uint64_t choice = Random(temper_.deliver + temper_.persist + temper_.apply +
-                           temper_.tick + temper_.other);
+  uint64_t choice =
+      Random(temper_.deliver + temper_.persist + temper_.apply + temper_.tick + temper_.other);
   if (choice < temper_.deliver) return Deliver();
   choice -= temper_.deliver;
   Node& node = Pick();
@@ -406,11 +414,10 @@ void Cluster::AwaitAgreement() {
   }
   for (auto& [id, node] : nodes_) {
     const Status s = node->raft->GetStatus();
-    std::string text = base::StrCat("member ", id, " term=", s.hard_state.term,
-                                    " role=", static_cast<int>(s.soft_state.role),
-                                    " leader=", s.soft_state.leader, " commit=",
-                                    s.hard_state.commit, " applied=", node->applied,
-                                    " last=", node->log->LastIndex(), " conf:");
+    std::string text = base::StrCat(
+        "member ", id, " term=", s.hard_state.term, " role=", static_cast<int>(s.soft_state.role),
+        " leader=", s.soft_state.leader, " commit=", s.hard_state.commit,
+        " applied=", node->applied, " last=", node->log->LastIndex(), " conf:");
     for (NodeId v : s.conf.voters) text += base::StrCat(" ", v);
     text += " out:";
     for (NodeId v : s.conf.voters_outgoing) text += base::StrCat(" ", v);

@@ -32,12 +32,12 @@ struct ClusterOptions {
   // Members that exist and can be added, but are in no configuration at first.
   std::vector<NodeId> spares;
   uint64_t seed = 1;
-  bool chaos = true;             // lose, duplicate, reorder messages; partitions; crashes
+  bool chaos = true;  // lose, duplicate, reorder messages; partitions; crashes
   bool change_membership = false;
   bool transfer = false;
   bool compact = true;
-  bool lockstep = false;         // all clocks tick together, as leases require
-  Config config;                 // id and random are filled in per member
+  bool lockstep = false;  // all clocks tick together, as leases require
+  Config config;          // id and random are filled in per member
 };
 
 class Cluster {

@@ -103,7 +103,10 @@ class Network {
 
   // Cuts every link of `id`, both ways; Heal undoes all.
   void Isolate(NodeId id);
-  void Heal() { drop = nullptr; isolated_.clear(); }
+  void Heal() {
+    drop = nullptr;
+    isolated_.clear();
+  }
 
   std::function<bool(const Message&)> drop;
   std::function<void(const Message&, bool lost)> on_message;
