@@ -36,13 +36,16 @@ def _(t):
     t.call("Cluster", "MemberRemove", ID=12345)
     t.call("Cluster", "MemberUpdate", ID=12345, peerURLs=[URL])
     t.call("Cluster", "MemberPromote", ID=12345)
-    t.call("Cluster", "MemberPromote", ID=t.member_ids[0])
+    if len(t.members) == 1:
+        # Over three, a follower of etcd 3.4 answers the first of these only when
+        # the time is up, and the second depends on how long the cluster is up.
+        t.call("Cluster", "MemberPromote", ID=t.member_ids[0])
+        t.call("Cluster", "MemberAdd", peerURLs=["http://" + t.members[0].peer])
     t.call("Cluster", "MemberAdd", peerURLs=["not a url"])
     t.call("Cluster", "MemberAdd", peerURLs=[])
     t.call("Cluster", "MemberAdd", peerURLs=["127.0.0.1:1"])
     t.call("Cluster", "MemberAdd", peerURLs=["http://127.0.0.1"])
     t.call("Cluster", "MemberAdd", peerURLs=["http://127.0.0.1:1/path"])
-    t.call("Cluster", "MemberAdd", peerURLs=["http://" + t.members[0].peer])
 
 
 @case("cluster/status")
