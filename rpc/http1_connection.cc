@@ -83,6 +83,10 @@ class Http1Connection final : public ServerMember,
     version_ = message.version();
     keep_alive_ = message.keep_alive();
     head_ = message.method() == http::verb::head;
+    if (version_ == 11 && message.count(http::field::host) == 0) {  // RFC 9112, section 3.2
+      keep_alive_ = false;
+      return Write({.status = 400, .body = "400 Bad Request: missing required Host header"});
+    }
     HttpRequest request;
     request.method = std::string(message.method_string());
     request.target = std::string(message.target());

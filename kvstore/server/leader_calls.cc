@@ -16,8 +16,9 @@ namespace {
 constexpr base::Duration kRetry = std::chrono::seconds(1);
 }  // namespace
 
-LeaderCalls::LeaderCalls(ServerContext* context)
+LeaderCalls::LeaderCalls(ServerContext* context, ReadGate* gate)
     : context_(context),
+      gate_(gate),
       // Answers to calls of an earlier run must not be taken for those of this one.
       next_id_(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                          std::chrono::system_clock::now().time_since_epoch())
@@ -53,6 +54,7 @@ void LeaderCalls::Send(uint64_t id, Call& call) {
   message.set_id(id);
   message.mutable_request()->set_kind(call.kind);
   message.mutable_request()->set_body(call.body);
+  message.mutable_request()->set_applied_index(context_->machine->view()->applied_index());
   context_->transport->SendUser(leader, message.SerializeAsString());
 }
 
@@ -76,6 +78,18 @@ void LeaderCalls::Serve(Kind kind, std::string_view body, Reply reply) {
   it->second(body, std::move(reply));
 }
 
+void LeaderCalls::ServeMember(keel::kv::PeerRequest request, Reply reply) {
+  const bool behind = context_->node->applied_index() < request.applied_index();
+  auto serve = [this, request = std::move(request), reply = std::move(reply)]() mutable {
+    Serve(request.kind(), request.body(), std::move(reply));
+  };
+  // Behind what apply posted to this loop before it said how far it is.
+  if (!behind) return context_->loop->Post(std::move(serve));
+  gate_->Read([serve = std::move(serve)](const absl::StatusOr<ReadGate::ViewPtr>&) mutable {
+    serve();  // without a leader Serve finds out by itself
+  });
+}
+
 void LeaderCalls::OnUserMessage(raft::NodeId from, std::string_view payload) {
   PeerMessage message;
   if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
@@ -91,19 +105,19 @@ void LeaderCalls::OnUserMessage(raft::NodeId from, std::string_view payload) {
                                                response.message()));
   }
   if (!message.has_request()) return;
-  Serve(message.request().kind(), message.request().body(),
-        [context = context_, from, id = message.id()](absl::StatusOr<std::string> answer) {
-          PeerMessage out;
-          out.set_id(id);
-          PeerResponse* response = out.mutable_response();
-          if (answer.ok()) {
-            response->set_body(*std::move(answer));
-          } else {
-            response->set_code(static_cast<uint32_t>(answer.status().code()));
-            response->set_message(std::string(base::ToStd(answer.status().message())));
-          }
-          context->transport->SendUser(from, out.SerializeAsString());
-        });
+  ServeMember(std::move(*message.mutable_request()),
+              [context = context_, from, id = message.id()](absl::StatusOr<std::string> answer) {
+                PeerMessage out;
+                out.set_id(id);
+                PeerResponse* response = out.mutable_response();
+                if (answer.ok()) {
+                  response->set_body(*std::move(answer));
+                } else {
+                  response->set_code(static_cast<uint32_t>(answer.status().code()));
+                  response->set_message(std::string(base::ToStd(answer.status().message())));
+                }
+                context->transport->SendUser(from, out.SerializeAsString());
+              });
 }
 
 void LeaderCalls::OnLeaderChange() { Tick(); }

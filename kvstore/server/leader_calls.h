@@ -5,7 +5,9 @@
 //   calls.Handle(PeerRequest::LEASE_KEEP_ALIVE, [](std::string_view body, Reply reply) { ... });
 //   calls.Ask(PeerRequest::LEASE_KEEP_ALIVE, bytes, [](absl::StatusOr<std::string> body) { ... });
 //
-// A request may be carried out more than once: handlers are idempotent.
+// A request may be carried out more than once: handlers are idempotent. The
+// leader answers with all that the asking member had applied, so that a client
+// sees its own writes.
 //
 // Thread-safety: everything on the server's loop, where `done` and handlers
 // run too; a Reply may be called from any thread.
@@ -21,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "kvstore/server/context.h"
 #include "kvstore/server/peer.pb.h"
+#include "kvstore/server/read_gate.h"
 
 namespace keel::kvstore {
 
@@ -31,7 +34,8 @@ class LeaderCalls {
   using Reply = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
   using Handler = std::function<void(std::string_view body, Reply reply)>;
 
-  explicit LeaderCalls(ServerContext* context);
+  // `gate` is the one of the server's loop.
+  LeaderCalls(ServerContext* context, ReadGate* gate);
 
   // What this member does for `kind` when it leads. ErrNotLeader() as a reply
   // makes the asker look for the leader again.
@@ -60,8 +64,10 @@ class LeaderCalls {
   void Send(uint64_t id, Call& call);
   void OnAnswer(uint64_t id, absl::StatusOr<std::string> answer);
   void Serve(Kind kind, std::string_view body, Reply reply);
+  void ServeMember(keel::kv::PeerRequest request, Reply reply);
 
   ServerContext* const context_;
+  ReadGate* const gate_;
   std::map<Kind, Handler> handlers_;
   absl::btree_map<uint64_t, Call> calls_;  // by id: by age
   uint64_t next_id_;

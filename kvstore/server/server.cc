@@ -74,7 +74,6 @@ struct Server::Parts {
         identity(options.identity),
         proposals(&context),
         lessor(LessorOptions(options.loop, context.config, &proposals)),
-        calls(&context),
         space(&context, &proposals, options.fs != nullptr ? options.fs : &base::PosixFileSystem()),
         compactor(&context, &proposals) {
     context.loop = options.loop;
@@ -86,9 +85,10 @@ struct Server::Parts {
       all.push_back(gates.emplace_back(std::make_unique<ReadGate>(&context, loop)).get());
     }
     KEEL_CHECK(!all.empty() && &all[0]->loop() == context.loop);
+    calls.emplace(&context, all[0]);
     kv.emplace(&context, &proposals, all);
-    lease.emplace(&context, &proposals, all[0], &lessor, &calls);
-    cluster.emplace(&context, &proposals, all[0], &calls);
+    lease.emplace(&context, &proposals, all[0], &lessor, &*calls);
+    cluster.emplace(&context, &proposals, all[0], &*calls);
     maintenance.emplace(&context, &proposals);
     metrics.slow_reads = [this] {
       uint64_t total = 0;
@@ -103,7 +103,7 @@ struct Server::Parts {
   Proposals proposals;
   std::vector<std::unique_ptr<ReadGate>> gates;  // one for each I/O loop
   Lessor lessor;
-  LeaderCalls calls;
+  std::optional<LeaderCalls> calls;
   SpaceWatch space;
   AutoCompactor compactor;
   std::optional<KvService> kv;
@@ -137,7 +137,7 @@ void Server::FillNodeOptions(raft::NodeOptions* options) {
     OnStateChange(state, term);
   };
   options->on_user_message = [this](raft::NodeId from, std::string payload) {
-    if (parts_->started.load() && !parts_->stopped) parts_->calls.OnUserMessage(from, payload);
+    if (parts_->started.load() && !parts_->stopped) parts_->calls->OnUserMessage(from, payload);
   };
   options->on_log_sync = [this](base::Duration took) { parts_->metrics.wal_fsync.Observe(took); };
 }
@@ -200,7 +200,7 @@ void Server::Stop() {
         parts_->stopped = true;
         parts_->context.loop->Cancel(parts_->timer);
         parts_->lessor.Lead(false);
-        parts_->calls.Stop();
+        parts_->calls->Stop();
         parts_->proposals.Stop();
       }
       parts_->gates[i]->Stop();
@@ -326,7 +326,7 @@ void Server::OnStateChange(const raft::SoftState& state, raft::Term term) {
   parts_->lessor.Lead(state.role == raft::Role::kLeader);
   if (state.leader == before.leader) return;
   parts_->proposals.OnLeaderChange(state.leader != raft::kNoNode);
-  parts_->calls.OnLeaderChange();
+  parts_->calls->OnLeaderChange();
   parts_->gates[0]->Tick();
   Publish();
 }
@@ -335,7 +335,7 @@ void Server::Tick() {
   ServerContext& context = parts_->context;
   parts_->timer = context.loop->After(kTick, [this] { Tick(); });
   parts_->proposals.Tick();
-  parts_->calls.Tick();
+  parts_->calls->Tick();
   parts_->gates[0]->Tick();
   for (size_t i = 1; i < parts_->gates.size(); ++i) {
     context.io_loops[i]->Post([gate = parts_->gates[i].get()] { gate->Tick(); });
