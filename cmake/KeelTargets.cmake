@@ -6,7 +6,9 @@
 #   keel_proto(keel_api_proto PROTOS kvstore/api/rpc.proto)
 
 set(KEEL_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
-                  -Wno-unused-parameter -Wno-missing-field-initializers)
+                  -Wno-unused-parameter -Wno-missing-field-initializers
+                  # g++ 12 mistakes the operators of Asio's coroutine frames for a mismatched pair.
+                  $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>)
 
 add_library(keel_options INTERFACE)
 target_include_directories(keel_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/gen)

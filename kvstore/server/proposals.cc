@@ -56,13 +56,18 @@ void Proposals::Propose(CommandField field, std::string_view request, Done done)
   Waiting waiting{.done = std::move(done),
                   .start = context_->loop->Now(),
                   .payload = payload,
-                  .bytes = payload->size()};
+                  .bytes = payload->size(),
+                  .reign = reign_.load(std::memory_order_relaxed)};
   if (Add(id, std::move(waiting))) Send(id, payload);
 }
 
 void Proposals::ProposeChange(absl::AnyInvocable<raft::ConfChange(uint64_t id)> make, Done done) {
   const uint64_t id = ids_.Next();
-  if (!Add(id, {.done = std::move(done), .start = context_->loop->Now()})) return;
+  if (!Add(id, {.done = std::move(done),
+                .start = context_->loop->Now(),
+                .reign = reign_.load(std::memory_order_relaxed)})) {
+    return;
+  }
   context_->node->ProposeConfChange(make(id), [this, id](absl::Status refused) {
     Fail(id, refused.code() == absl::StatusCode::kUnavailable ? ErrNoLeader() : ErrUnhealthy());
   });
@@ -142,7 +147,36 @@ void Proposals::OnResults(std::span<ApplyResult> results) {
 
 void Proposals::OnLeaderChange(bool has_leader) {
   (has_leader ? leader_elected_ : leader_lost_) = context_->loop->Now();
-  if (has_leader) Retry();
+  if (!has_leader || !leaderless_) reign_.fetch_add(1, std::memory_order_relaxed);
+  leaderless_ = !has_leader;
+  if (!has_leader) return;
+  Retry();
+  // Whatever of the old leader's survived comes before the new leader's first
+  // entry, and a linearizable read waits for that one: clients need not wait for
+  // the time limit to hear of the rest.
+  const uint64_t reign = reign_.load(std::memory_order_relaxed);
+  context_->node->ReadIndex([this, reign](absl::StatusOr<raft::Index> caught_up) {
+    if (caught_up.ok()) context_->loop->Post([this, reign] { FailSentBefore(reign); });
+  });
+}
+
+void Proposals::FailSentBefore(uint64_t reign) {
+  std::vector<Done> lost;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto it = waiting_.begin(); it != waiting_.end();) {
+      const bool held = std::find(held_.begin(), held_.end(), it->first) != held_.end();
+      if (it->second.reign >= reign || held) {
+        ++it;
+        continue;
+      }
+      lost.push_back(std::move(it->second.done));
+      waiting_bytes_ -= it->second.bytes;
+      waiting_.erase(it++);
+    }
+  }
+  failed_total_.fetch_add(lost.size(), std::memory_order_relaxed);
+  for (Done& done : lost) done(ErrTimeoutDueToLeaderFail(), nullptr);
 }
 
 void Proposals::Retry() {
@@ -153,7 +187,10 @@ void Proposals::Retry() {
     {
       absl::MutexLock lock(&mutex_);
       const auto it = waiting_.find(id);
-      if (it != waiting_.end()) payload = it->second.payload;
+      if (it != waiting_.end()) {
+        payload = it->second.payload;
+        it->second.reign = reign_.load(std::memory_order_relaxed);
+      }
     }
     if (payload != nullptr) Send(id, payload);
   }

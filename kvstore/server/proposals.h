@@ -86,6 +86,7 @@ class Proposals {
     base::TimePoint start;
     raft::Payload payload;  // a command; null for a membership change
     size_t bytes = 0;
+    uint64_t reign = 0;  // reign_ when it was sent
   };
 
   std::string Encode(uint64_t id, CommandField field, std::string_view request) const;
@@ -95,6 +96,7 @@ class Proposals {
   void OnRefused(uint64_t id, absl::Status refused);
   void Fail(uint64_t id, absl::Status error);
   void Retry();
+  void FailSentBefore(uint64_t reign);
   absl::Status TimeoutError(base::TimePoint start) const;
 
   ServerContext* const context_;
@@ -106,6 +108,10 @@ class Proposals {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<std::pair<base::TimePoint, uint64_t>> by_start_ ABSL_GUARDED_BY(mutex_);
 
+  // Counts the leaders lost: what was sent to one of them and is not applied
+  // when the state has caught up with its successor was lost with it.
+  std::atomic<uint64_t> reign_{0};
+  bool leaderless_ = false;
   std::vector<uint64_t> held_;  // refused for want of a leader; on the loop
   base::TimePoint leader_lost_{};
   base::TimePoint leader_elected_{};

@@ -100,6 +100,20 @@ class ThreeMembers(ClusterTest):
         self.cluster.await_healthy()
         self.assertEqual(old.value("k"), b"new")
 
+    def test_a_write_lost_with_its_leader_is_told_before_the_time_limit(self):
+        old = self.cluster.leader()
+        follower = self.cluster.followers()[0]
+        follower.put("warm", "up")
+        old.pause()
+        start = time.monotonic()
+        with self.assertRaises(grpc.RpcError) as caught:  # It goes to the paused leader.
+            follower.put("lost", "x", seconds=20)
+        took = time.monotonic() - start
+        old.resume()
+        self.assertEqual((caught.exception.code(), caught.exception.details()), (
+            grpc.StatusCode.UNAVAILABLE, "etcdserver: request timed out, possibly due to previous leader failure"))
+        self.assertLess(took, 5, "told only by the time limit of 6 s")
+
     def test_sigterm_hands_leadership_over_and_exits_0(self):
         leader = self.cluster.leader()
         term = leader.status().raftTerm
