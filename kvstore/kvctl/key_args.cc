@@ -50,7 +50,7 @@ Outcome SetRange(bool prefix, bool from_key, std::string* key, std::string* rang
   return Success();
 }
 
-GetArgs::GetArgs(CLI::App* app) : arguments_(app, {"key", "range_end"}) {
+GetArgs::GetArgs(CLI::App* app) : arguments_(app, {"<key>", "[range_end]"}) {
   app->add_option("--consistency", consistency_, "linearizable (l) or serializable (s)");
   app->add_option("--order", order_, "of the results: ASCEND or DESCEND");
   app->add_option("--sort-by", sort_by_, "CREATE, KEY, MODIFY, VALUE or VERSION");
@@ -100,7 +100,7 @@ Outcome GetArgs::ToRequest(RangeRequest* request) const {
   return Success();
 }
 
-PutArgs::PutArgs(CLI::App* app) : arguments_(app, {"key", "value"}) {
+PutArgs::PutArgs(CLI::App* app) : arguments_(app, {"<key>", "[value]"}) {
   app->add_option("--lease", lease_, "lease (in hexadecimal) that the key dies with");
   app->add_flag("--prev-kv", prev_kv_, "print what was there before");
   app->add_flag("--ignore-value", ignore_value_, "keep the present value");
@@ -137,7 +137,7 @@ Outcome PutArgs::ToRequest(std::istream* values, etcdserverpb::PutRequest* reque
   return Success();
 }
 
-DelArgs::DelArgs(CLI::App* app) : arguments_(app, {"key", "range_end"}) {
+DelArgs::DelArgs(CLI::App* app) : arguments_(app, {"<key>", "[range_end]"}) {
   app->add_flag("--prefix", prefix_, "every key that begins with the one given");
   app->add_flag("--from-key", from_key_, "every key from the one given on");
   app->add_flag("--prev-kv", prev_kv_, "print what was deleted");

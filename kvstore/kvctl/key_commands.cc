@@ -73,7 +73,7 @@ void AddCompaction(CLI::App& app, Session& session) {
   CLI::App* verb = AddVerb(app, "compaction", "Forgets the history below a revision",
                            "  kvctl compaction 1234\n"
                            "  kvctl compaction --physical 1234   # wait until it is off the disk");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"revision"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<revision>"});
   auto physical = std::make_shared<bool>(false);
   verb->add_flag("--physical", *physical, "wait until it is removed from the disk");
   verb->callback([&session, arguments, physical] {

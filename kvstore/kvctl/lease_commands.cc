@@ -42,7 +42,7 @@ Outcome FailTo(const char* what, const absl::Status& status) {
 void AddGrant(CLI::App& lease_app, Session& session) {
   CLI::App* verb =
       AddVerb(lease_app, "grant", "Grants a lease", "  kvctl lease grant 60             # seconds");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"ttl"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<ttl>"});
   verb->callback([&session, arguments] {
     session.run = [&session, arguments]() -> Outcome {
       const auto given = arguments->Get();
@@ -65,7 +65,7 @@ void AddGrant(CLI::App& lease_app, Session& session) {
 void AddRevoke(CLI::App& lease_app, Session& session) {
   CLI::App* verb = AddVerb(lease_app, "revoke", "Revokes a lease; its keys are deleted",
                            "  kvctl lease revoke 32695410dcc0ca06");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"lease"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<leaseID>"});
   verb->callback([&session, arguments] {
     session.run = [&session, arguments]() -> Outcome {
       int64_t lease = 0;
@@ -83,7 +83,7 @@ void AddRevoke(CLI::App& lease_app, Session& session) {
 void AddTimeToLive(CLI::App& lease_app, Session& session) {
   CLI::App* verb = AddVerb(lease_app, "timetolive", "Tells how long a lease has left",
                            "  kvctl lease timetolive 32695410dcc0ca06 --keys");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"lease"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<leaseID>"});
   auto keys = std::make_shared<bool>(false);
   verb->add_flag("--keys", *keys, "list the keys attached, too");
   verb->callback([&session, arguments, keys] {
@@ -145,7 +145,7 @@ void AddKeepAlive(CLI::App& lease_app, Session& session) {
   CLI::App* verb = AddVerb(lease_app, "keep-alive", "Renews a lease until interrupted",
                            "  kvctl lease keep-alive 32695410dcc0ca06\n"
                            "  kvctl lease keep-alive --once 32695410dcc0ca06");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"lease"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<leaseID>"});
   auto once = std::make_shared<bool>(false);
   verb->add_flag("--once", *once, "renew it once");
   verb->callback([&session, arguments, once] {

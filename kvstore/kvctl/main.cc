@@ -1,10 +1,12 @@
 // kvctl: the command line for any etcd v3 endpoint. See kvctl --help.
 #include <algorithm>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/strings.h"
+#include "kvstore/kvctl/go_format.h"
 #include "kvstore/kvctl/session.h"
 
 namespace keel::kvctl {
@@ -30,8 +32,19 @@ std::string VerbOf(const std::vector<std::string>& words) {
 }
 
 // CLI11's words for what etcdctl's users know in others.
-std::string WhatIsWrong(const CLI::ParseError& error) {
+std::string WhatIsWrong(const CLI::ParseError& error, const std::string& verb) {
   std::string text = error.what();
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    return base::StrCat("unknown command ", Quote(verb), " for \"kvctl\"");
+  }
+  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
+    // "Could not convert: --limit = x"
+    const size_t flag = text.find("--"), equals = text.find(" = ");
+    if (flag != std::string::npos && equals != std::string::npos) {
+      return base::StrCat("invalid argument ", Quote(text.substr(equals + 3)), " for \"",
+                          text.substr(flag, equals - flag), "\" flag");
+    }
+  }
   if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) return text;
   const size_t colon = text.rfind(": ");
   std::string words = colon == std::string::npos ? text : text.substr(colon + 2);
@@ -45,7 +58,8 @@ int Main(int argc, char** argv) {
   // Behind "--" a watch has a command; all other verbs have arguments.
   std::vector<std::string> exec_args;
   bool separator_seen = false;
-  if (VerbOf(words) == "watch") {
+  const std::string verb = VerbOf(words);
+  if (verb == "watch") {
     const auto separator = std::find(words.begin(), words.end(), "--");
     separator_seen = separator != words.end();
     if (separator_seen) {
@@ -58,6 +72,7 @@ int Main(int argc, char** argv) {
   app.footer(
       "Every flag of this page can be given in the environment: --dial-timeout as\n"
       "KVCTL_DIAL_TIMEOUT or ETCDCTL_DIAL_TIMEOUT. `kvctl VERB --help` has examples.");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(1);
   Session session;
   try {
@@ -72,11 +87,16 @@ int Main(int argc, char** argv) {
     app.parse(words);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);  // --help
-    if (argc == 1) {
+    const bool lacks_command = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+    if (lacks_command && !app.get_subcommands().empty()) {
+      std::cout << app.get_subcommands().front()->help();  // kvctl lease
+      return kExitSuccess;
+    }
+    if (lacks_command && verb.empty()) {
       std::cout << app.help();
       return kExitSuccess;
     }
-    std::cerr << "Error: " << WhatIsWrong(error) << " (see kvctl --help)\n";
+    std::cerr << "Error: " << WhatIsWrong(error, verb) << " (see kvctl --help)\n";
     return kExitError;
   }
 

@@ -36,7 +36,7 @@ Outcome ParseUrls(const std::string& text, std::vector<std::string>* urls) {
   return Success();
 }
 
-void AddList(CLI::App& member, Session& session) {
+void AddMemberList(CLI::App& member, Session& session) {
   CLI::App* verb =
       AddVerb(member, "list", "Lists the members of the cluster", "  kvctl member list -w table");
   verb->callback([&session] {
@@ -68,7 +68,7 @@ void AddAdd(CLI::App& member, Session& session) {
   CLI::App* verb = AddVerb(member, "add", "Adds a member to the cluster",
                            "  kvctl member add n4 --peer-urls=http://10.0.0.4:2380\n"
                            "  kvctl member add n4 --peer-urls=http://10.0.0.4:2380 --learner");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"name"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<name>"});
   auto urls_flag = std::make_shared<std::string>();
   auto learner = std::make_shared<bool>(false);
   verb->add_option("--peer-urls", *urls_flag, "its peer URLs, with commas between");
@@ -94,7 +94,7 @@ void AddAdd(CLI::App& member, Session& session) {
 void AddRemove(CLI::App& member, Session& session) {
   CLI::App* verb = AddVerb(member, "remove", "Removes a member from the cluster",
                            "  kvctl member remove 8211f1d0f64f3269");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"id"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<memberID>"});
   verb->callback([&session, arguments] {
     session.run = [&session, arguments]() -> Outcome {
       etcdserverpb::MemberRemoveRequest request;
@@ -112,7 +112,7 @@ void AddUpdate(CLI::App& member, Session& session) {
   CLI::App* verb =
       AddVerb(member, "update", "Changes the peer URLs of a member",
               "  kvctl member update 8211f1d0f64f3269 --peer-urls=http://10.0.0.5:2380");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"id"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<memberID>"});
   auto urls_flag = std::make_shared<std::string>();
   verb->add_option("--peer-urls", *urls_flag, "its peer URLs, with commas between");
   verb->callback([&session, arguments, urls_flag] {
@@ -134,7 +134,7 @@ void AddUpdate(CLI::App& member, Session& session) {
 void AddPromote(CLI::App& member, Session& session) {
   CLI::App* verb = AddVerb(member, "promote", "Gives a learner its vote",
                            "  kvctl member promote 8211f1d0f64f3269");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"id"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<memberID>"});
   verb->callback([&session, arguments] {
     session.run = [&session, arguments]() -> Outcome {
       etcdserverpb::MemberPromoteRequest request;
@@ -176,7 +176,7 @@ Outcome MoveLeader(Session& session, uint64_t target) {
 void AddMoveLeader(CLI::App& app, Session& session) {
   CLI::App* verb = AddVerb(app, "move-leader", "Hands leadership to another member",
                            "  kvctl move-leader c89feb932daef420");
-  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"id"});
+  auto arguments = std::make_shared<Arguments>(verb, std::vector<std::string>{"<memberID>"});
   verb->callback([&session, arguments] {
     session.run = [&session, arguments]() -> Outcome {
       const auto given = arguments->Get();
@@ -196,7 +196,7 @@ void AddMoveLeader(CLI::App& app, Session& session) {
 void AddMemberVerbs(CLI::App& app, Session& session) {
   CLI::App* member = AddVerb(app, "member", "The members of the cluster", "");
   member->require_subcommand(1);
-  AddList(*member, session);
+  AddMemberList(*member, session);
   AddAdd(*member, session);
   AddRemove(*member, session);
   AddUpdate(*member, session);

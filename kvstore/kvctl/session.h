@@ -71,7 +71,7 @@ Outcome Session::CallAndPrint(const Request& request, Print print, PrintOptions 
 // taken, so that the verb itself can say what it wants.
 class Arguments {
  public:
-  // `names`, for the usage line; the app owns nothing of it.
+  // `names`: "<key>", "[range_end]", as the usage line is to show them.
   Arguments(CLI::App* app, const std::vector<std::string>& names);
   // Those given, in order.
   std::vector<std::string> Get() const;
@@ -84,6 +84,13 @@ class Arguments {
 // A flag that takes a Go duration.
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, base::Duration& value,
                          const std::string& description);
+
+// Help with a usage line for people, and without CLI11's list of arguments.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override;
+  std::string make_positionals(const CLI::App*) const override { return ""; }
+};
 
 // A subcommand with examples under its help; global flags may follow it.
 CLI::App* AddVerb(CLI::App& parent, const std::string& name, const std::string& description,

@@ -20,7 +20,7 @@ std::string WatchEnvironment(const std::string& name) {
 
 }  // namespace
 
-WatchArgs::WatchArgs(CLI::App* app) : arguments_(app, {"key", "range_end"}) {
+WatchArgs::WatchArgs(CLI::App* app) : arguments_(app, {"<key>", "[range_end]"}) {
   app->add_flag("-i,--interactive", interactive,
                 "read `watch ...` and `progress` lines from standard input");
   app->add_flag("--prefix", prefix_, "every key that begins with the one given");
