@@ -83,7 +83,7 @@ class ChangeFeed {
     uint64_t max_scanned = 10000;
   };
   struct History {
-    FeedBatch revisions;       // only those with matching events
+    FeedBatch revisions;        // only those with matching events
     int64_t next_revision = 0;  // where to go on; current_revision + 1 as of the read when finished
   };
   // Past events from disk. OutOfRange when from_revision < compact_revision(). Blocks on the disk:

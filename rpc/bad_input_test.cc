@@ -73,7 +73,8 @@ TEST_F(BadInputTest, GarbageGets400) {
 
 TEST_F(BadInputTest, SilenceAndTruncatedPrefacesAreClosedAfterTheLimit) {
   Start({.handshake_timeout = milliseconds(100)});
-  for (const std::string& start : {std::string(), std::string("PRI * HTT"), std::string("GET /hea")}) {
+  for (const std::string& start :
+       {std::string(), std::string("PRI * HTT"), std::string("GET /hea")}) {
     RawSocket socket(echo_->port);
     socket.Write(start);
     EXPECT_EQ(socket.Read(kLongMs), "") << start;
@@ -151,7 +152,10 @@ TEST_F(BadInputTest, OddHeadersEndTheirCallOnly) {
   const std::vector<std::vector<std::pair<std::string, std::string>>> odd = {
       {},
       {{":method", "POST"}, {"content-type", "application/grpc"}},
-      {{":path", "/a"}, {":path", kEcho}, {":method", "POST"}, {"content-type", "application/grpc"}},
+      {{":path", "/a"},
+       {":path", kEcho},
+       {":method", "POST"},
+       {"content-type", "application/grpc"}},
       {{":method", "POST"}, {":path", "no slash"}, {"content-type", "application/grpc"}},
       {{"UPPER", "case"}, {"nul", std::string("a\0b", 3)}, {":late", "pseudo"}},
       {{":method", "GET"}, {":path", "*"}, {"content-length", "77"}}};
@@ -274,7 +278,8 @@ TEST_F(BadInputTest, UnreadAnswersHoldFurtherRequestsBack) {
   Start({.max_request_bytes = 200'000, .max_queued_bytes = 1'000'000});
   RawSocket socket(echo_->port);
   // No window for answers at all: they must stay in the server.
-  std::string setup = std::string(kPreface) + Frame(kSettings, 0, 0, std::string("\0\4", 2) + U32(0));
+  std::string setup =
+      std::string(kPreface) + Frame(kSettings, 0, 0, std::string("\0\4", 2) + U32(0));
   socket.Write(setup);
   socket.Read(200);
   socket.Write(Frame(kSettings, kAck, 0, ""));  // its stream windows count from here
@@ -343,10 +348,18 @@ TEST_F(BadInputTest, SurvivesMutatedTraffic) {
       const size_t skip = round % 4 == 3 || below(10) == 0 ? 0 : kPreface.size();
       const size_t at = skip + below(bytes.size() - skip);
       switch (below(4)) {
-        case 0: bytes[at] = static_cast<char>(random()); break;
-        case 1: bytes.erase(at, 1 + below(20)); break;
-        case 2: bytes.insert(at, bytes.substr(below(bytes.size()), below(60))); break;
-        case 3: bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8))); break;
+        case 0:
+          bytes[at] = static_cast<char>(random());
+          break;
+        case 1:
+          bytes.erase(at, 1 + below(20));
+          break;
+        case 2:
+          bytes.insert(at, bytes.substr(below(bytes.size()), below(60)));
+          break;
+        case 3:
+          bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
+          break;
       }
       if (bytes.size() <= kPreface.size()) break;
     }

@@ -199,9 +199,8 @@ void ChannelCore::ConnectionLeaves(ClientConnection& connection) {
 
 void ChannelCore::ConnectionClosed(ClientConnection& connection) {
   ConnectionLeaves(connection);
-  const auto found = std::find_if(leaving_.begin(), leaving_.end(), [&](const auto& member) {
-    return member.get() == &connection;
-  });
+  const auto found = std::find_if(leaving_.begin(), leaving_.end(),
+                                  [&](const auto& member) { return member.get() == &connection; });
   // The connection is held by whoever closes it.
   if (found != leaving_.end()) leaving_.erase(found);
 }

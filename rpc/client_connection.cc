@@ -62,7 +62,8 @@ void ClientConnection::Start() {
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
   nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, std::size(settings));
   nghttp2_session_set_local_window_size(
-      session, NGHTTP2_FLAG_NONE, 0, static_cast<int32_t>(core_->options().connection_window_bytes));
+      session, NGHTTP2_FLAG_NONE, 0,
+      static_cast<int32_t>(core_->options().connection_window_bytes));
   FlushLater();
   StartReading();
 }
@@ -94,8 +95,8 @@ void ClientConnection::Submit(std::unique_ptr<ClientCall> owned) {
     headers.push_back(CopiedHeader(name, value));
   }
   const nghttp2_data_provider data = DataOf(call);
-  const int32_t id = nghttp2_submit_request(session(), nullptr, headers.data(), headers.size(),
-                                            &data, &call);
+  const int32_t id =
+      nghttp2_submit_request(session(), nullptr, headers.data(), headers.size(), &data, &call);
   if (id < 0) {
     return call.End(absl::InternalError(base::StrCat("HTTP/2: ", nghttp2_strerror(id))));
   }
@@ -156,8 +157,7 @@ int ClientConnection::OnHeader(nghttp2_session*, const nghttp2_frame* frame, con
   return 0;
 }
 
-void ClientConnection::TakeHeader(ClientCall& call, std::string_view name,
-                                  std::string_view value) {
+void ClientConnection::TakeHeader(ClientCall& call, std::string_view name, std::string_view value) {
   if (name == ":status") {
     std::from_chars(value.data(), value.data() + value.size(), call.http_status);
   } else if (name == "grpc-status") {
@@ -223,9 +223,8 @@ void ClientConnection::DeliverMessages(ClientCall& call, std::string_view data) 
         return;
       case FrameDecoder::Result::kTooLarge:
         return Cancel(call, absl::ResourceExhaustedError(base::StrCat(
-                                "grpc: received message larger than max (",
-                                call.in.message_bytes(), " vs. ",
-                                core_->options().max_response_bytes, ")")));
+                                "grpc: received message larger than max (", call.in.message_bytes(),
+                                " vs. ", core_->options().max_response_bytes, ")")));
       case FrameDecoder::Result::kCompressed:
         return Cancel(call, absl::InternalError("grpc: received a compressed message unasked"));
       case FrameDecoder::Result::kMessage:
@@ -335,8 +334,8 @@ void ClientConnection::OnClosed(const absl::Status& why) {
   core_->ConnectionClosed(*this);
   const absl::Status status =
       why.code() == absl::StatusCode::kUnavailable
-          ? absl::UnavailableError(base::StrCat("connection to ", core_->target(), " lost: ",
-                                                base::ToStd(why.message())))
+          ? absl::UnavailableError(base::StrCat("connection to ", core_->target(),
+                                                " lost: ", base::ToStd(why.message())))
           : why;
   // A callback may start calls, on another connection.
   while (!streams_.empty()) {

@@ -120,8 +120,8 @@ RC_GTEST_PROP(SendQueueTest, TakesWhatWasPushedInAnySteps, (std::vector<std::str
   size_t message_bytes = 0;
   for (const std::string& message : messages) {
     const size_t cut = message.size() / 2;
-    queue.Push(Message(message.substr(0, cut),
-                       std::make_shared<const std::string>(message.substr(cut))));
+    queue.Push(
+        Message(message.substr(0, cut), std::make_shared<const std::string>(message.substr(cut))));
     expected += Framed(message);
     message_bytes += message.size();
   }

@@ -21,8 +21,9 @@ namespace keel::rpc::internal {
 class DeadlineWheel {
  public:
   struct Tag;
-  using Hook = boost::intrusive::list_base_hook<
-      boost::intrusive::tag<Tag>, boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+  using Hook =
+      boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>,
+                                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
   class Entry : public Hook {
    public:
@@ -64,7 +65,7 @@ class DeadlineWheel {
   boost::asio::steady_timer timer_;
   std::weak_ptr<void> owner_;
   std::array<List, kSlots> slots_;
-  int64_t visited_tick_;       // every slot up to this tick has been looked at
+  int64_t visited_tick_;           // every slot up to this tick has been looked at
   int64_t wake_tick_ = INT64_MAX;  // the timer is set to this tick
 };
 

@@ -27,7 +27,9 @@ FrameDecoder::Result FrameDecoder::Next(std::string_view* input, std::string_vie
     header_have_ += static_cast<uint8_t>(take);
     input->remove_prefix(take);
     if (header_have_ < kFrameHeaderBytes) return Result::kNeedMore;
-    const auto byte = [this](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(header_[i])); };
+    const auto byte = [this](size_t i) {
+      return static_cast<uint32_t>(static_cast<uint8_t>(header_[i]));
+    };
     message_bytes_ = byte(1) << 24 | byte(2) << 16 | byte(3) << 8 | byte(4);
     if (message_bytes_ > max_message_bytes_) return Result::kTooLarge;
     if (header_[0] != 0) return Result::kCompressed;

@@ -51,7 +51,7 @@ class FrameDecoder {
   std::array<char, kFrameHeaderBytes> header_;
   uint8_t header_have_ = 0;  // bytes of header_ seen
   uint32_t message_bytes_ = 0;
-  std::string partial_;      // of a message that spans inputs
+  std::string partial_;  // of a message that spans inputs
   bool delivered_partial_ = false;
 };
 

@@ -101,8 +101,8 @@ void Http2Connection::Receive(std::string_view bytes) {
     // What it had to say (a GOAWAY) goes out first.
     lingering_ = true;
     Flush();
-    Close(absl::UnavailableError(
-        base::StrCat("HTTP/2: ", nghttp2_strerror(static_cast<int>(used)))));
+    Close(
+        absl::UnavailableError(base::StrCat("HTTP/2: ", nghttp2_strerror(static_cast<int>(used)))));
   }
 }
 
@@ -139,8 +139,7 @@ void Http2Connection::DataReady(Http2Stream& stream) {
 }
 
 ssize_t Http2Connection::ReadData(nghttp2_session*, int32_t, uint8_t*, size_t length,
-                                  uint32_t* flags, nghttp2_data_source* source,
-                                  void* user_data) {
+                                  uint32_t* flags, nghttp2_data_source* source, void* user_data) {
   auto* self = static_cast<Http2Connection*>(user_data);
   auto* stream = static_cast<Http2Stream*>(source->ptr);
   const size_t bytes = std::min(length, stream->out.bytes());
@@ -176,8 +175,8 @@ bool Http2Connection::Fill(OutBuffer& out) {
     const uint8_t* data = nullptr;
     const ssize_t n = nghttp2_session_mem_send(session_, &data);
     if (n < 0) {
-      Close(absl::UnavailableError(
-          base::StrCat("HTTP/2: ", nghttp2_strerror(static_cast<int>(n)))));
+      Close(
+          absl::UnavailableError(base::StrCat("HTTP/2: ", nghttp2_strerror(static_cast<int>(n)))));
       return false;
     }
     if (n == 0) break;
@@ -224,10 +223,12 @@ void Http2Connection::WaitWritable() {
             self->unwritten_.WriteTo(self->socket_.native_handle(), &written);
         self->CountSent(written);
         switch (result) {
-          case OutBuffer::Result::kBlocked: return self->WaitWritable();
+          case OutBuffer::Result::kBlocked:
+            return self->WaitWritable();
           case OutBuffer::Result::kError:
             return self->Close(absl::UnavailableError(base::StrCat("write: ", strerror(errno))));
-          case OutBuffer::Result::kDone: break;
+          case OutBuffer::Result::kDone:
+            break;
         }
         self->write_blocked_ = false;
         self->Flush();

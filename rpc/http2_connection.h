@@ -29,8 +29,8 @@ namespace keel::rpc::internal {
 
 // What both sides keep for a stream. It is the session's user data for the
 // stream and stays until the session has closed the stream.
-using StreamHook = boost::intrusive::list_base_hook<
-    boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+using StreamHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 struct Http2Stream : StreamHook, DeadlineWheel::Entry {
   int32_t id = 0;
@@ -41,8 +41,8 @@ struct Http2Stream : StreamHook, DeadlineWheel::Entry {
   bool notify = false;        // is in the list of streams to tell
   SendQueue out;
   FrameDecoder in;
-  std::string held;           // received while paused
-  size_t held_credited = 0;   // of `held`: the peer has its credit back already
+  std::string held;          // received while paused
+  size_t held_credited = 0;  // of `held`: the peer has its credit back already
 };
 
 using StreamList = boost::intrusive::list<Http2Stream, boost::intrusive::base_hook<StreamHook>,

@@ -56,9 +56,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox<Op>> {
     return loop_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
   }
   // Makes the loop's thread known. Called on it.
-  void EnterLoop() {
-    loop_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
-  }
+  void EnterLoop() { loop_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed); }
 
  private:
   void ScheduleDrain() {

@@ -111,8 +111,7 @@ inline std::string HpackLength(size_t size) {
   }
   return out + static_cast<char>(size);
 }
-inline std::string HeaderBlock(
-    const std::vector<std::pair<std::string, std::string>>& headers) {
+inline std::string HeaderBlock(const std::vector<std::pair<std::string, std::string>>& headers) {
   std::string block;
   for (const auto& [name, value] : headers) {
     block += '\0';
@@ -122,8 +121,8 @@ inline std::string HeaderBlock(
 }
 
 inline std::vector<std::pair<std::string, std::string>> GrpcHeaders(const std::string& path) {
-  return {{":method", "POST"},     {":scheme", "http"}, {":path", path},
-          {":authority", "test"},  {"te", "trailers"},  {"content-type", "application/grpc"}};
+  return {{":method", "POST"},    {":scheme", "http"}, {":path", path},
+          {":authority", "test"}, {"te", "trailers"},  {"content-type", "application/grpc"}};
 }
 
 // The frames in `bytes`, as (type, stream, payload); a torn one at the end is

@@ -63,14 +63,12 @@ void BM_UnaryEcho(benchmark::State& state) {
   server_loop.Start();
   client_loop.Start();
   Server server({&server_loop});
-  server.RegisterUnary(kEcho, [](ServerCallPtr call) {
-    call->Reply(std::string(call->request()));
-  });
+  server.RegisterUnary(kEcho,
+                       [](ServerCallPtr call) { call->Reply(std::string(call->request())); });
   const uint16_t port = server.Listen("127.0.0.1", 0).value();
   std::vector<std::unique_ptr<Channel>> channels;
   for (size_t i = 0; i < connections; ++i) {
-    channels.push_back(
-        std::make_unique<Channel>(client_loop, "127.0.0.1:" + std::to_string(port)));
+    channels.push_back(std::make_unique<Channel>(client_loop, "127.0.0.1:" + std::to_string(port)));
   }
   constexpr int64_t kCallsPerIteration = 50'000;
   double server_seconds = 0;

@@ -32,8 +32,8 @@ class SendQueue {
  private:
   struct Entry {
     Message message;
-    size_t size = 0;          // of the message
-    size_t taken = 0;         // of header and message
+    size_t size = 0;   // of the message
+    size_t taken = 0;  // of header and message
     uint32_t header_size = 0;
   };
 

@@ -10,8 +10,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/strings.h"
-#include "rpc/server_loop.h"
 #include "rpc/run_on_loop.h"
+#include "rpc/server_loop.h"
 
 namespace keel::rpc {
 
@@ -90,8 +90,9 @@ absl::StatusOr<tcp::acceptor> Open(boost::asio::io_context& context, const std::
   const auto failed = [&](const boost::system::error_code& error) {
     std::string text = error.message();
     if (error == boost::asio::error::address_in_use) text = "address already in use";
-    const auto code = error == boost::asio::error::access_denied ? absl::StatusCode::kPermissionDenied
-                                                                 : absl::StatusCode::kUnavailable;
+    const auto code = error == boost::asio::error::access_denied
+                          ? absl::StatusCode::kPermissionDenied
+                          : absl::StatusCode::kUnavailable;
     return absl::Status(code, base::StrCat("listen ", name, ": ", text));
   };
   boost::system::error_code error;

@@ -12,7 +12,7 @@ namespace keel::rpc::internal {
 namespace {
 
 // "0" to "16", for StaticHeader.
-constexpr std::string_view kCodes[] = {"0", "1", "2",  "3",  "4",  "5",  "6",  "7", "8",
+constexpr std::string_view kCodes[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                        "9", "10", "11", "12", "13", "14", "15", "16"};
 
 size_t CodeOf(const absl::Status& status) {
@@ -32,11 +32,17 @@ void ServerConnection::Handle(CallOp& op) {
   if (stream == nullptr) return;
   ServerConnection& self = *stream->connection;
   switch (op.kind) {
-    case CallOp::Kind::kReply: return self.ReplyTo(*stream, std::move(op.message));
-    case CallOp::Kind::kFinish: return self.FinishStream(*stream, std::move(op.status));
-    case CallOp::Kind::kSend: return self.SendTo(*stream, std::move(op.message));
-    case CallOp::Kind::kPauseReading: stream->paused = true; return;
-    case CallOp::Kind::kResumeReading: return self.ResumeReading(*stream);
+    case CallOp::Kind::kReply:
+      return self.ReplyTo(*stream, std::move(op.message));
+    case CallOp::Kind::kFinish:
+      return self.FinishStream(*stream, std::move(op.status));
+    case CallOp::Kind::kSend:
+      return self.SendTo(*stream, std::move(op.message));
+    case CallOp::Kind::kPauseReading:
+      stream->paused = true;
+      return;
+    case CallOp::Kind::kResumeReading:
+      return self.ResumeReading(*stream);
     case CallOp::Kind::kAbandoned:
       if (call->answered_.exchange(true)) return;
       return self.FinishStream(*stream,

@@ -154,7 +154,7 @@ class ServerCall {
   const std::shared_ptr<const internal::ServerPeer> peer_;
   const internal::ServerMethod* const method_;  // of peer_'s registry; null: plain HTTP
   const bool unary_;
-  internal::ServerStream* stream_ = nullptr;    // loop only; null once ended
+  internal::ServerStream* stream_ = nullptr;  // loop only; null once ended
   std::string request_;
   std::vector<std::pair<std::string, std::string>> metadata_;
   base::TimePoint deadline_ = base::TimePoint::max();

@@ -30,8 +30,8 @@ absl::Status UnknownMethod(const ServerRegistry& registry, std::string_view path
   if (!registry.services.contains(base::ToAbsl(service))) {
     return absl::UnimplementedError(base::StrCat("unknown service ", service));
   }
-  return absl::UnimplementedError(base::StrCat("unknown method ", path.substr(slash + 1),
-                                               " for service ", service));
+  return absl::UnimplementedError(
+      base::StrCat("unknown method ", path.substr(slash + 1), " for service ", service));
 }
 
 }  // namespace
@@ -39,10 +39,10 @@ absl::Status UnknownMethod(const ServerRegistry& registry, std::string_view path
 void ServerStream::OnDeadline() { connection->OnStreamDeadline(*this); }
 
 ServerConnection::ServerConnection(std::shared_ptr<ServerLoop> loop, Socket socket)
-    : Http2Connection(loop->io, std::move(socket),
-                      {loop->registry->options.keepalive_interval,
-                       loop->registry->options.keepalive_timeout,
-                       /*only_with_streams=*/false}),
+    : Http2Connection(
+          loop->io, std::move(socket),
+          {loop->registry->options.keepalive_interval, loop->registry->options.keepalive_timeout,
+           /*only_with_streams=*/false}),
       loop_(std::move(loop)),
       options_(loop_->registry->options),
       peer_(std::make_shared<ServerPeer>(
@@ -274,8 +274,7 @@ void ServerConnection::StartCall(ServerStream& stream) {
     const base::TimePoint now = DeadlineWheel::Now();
     if (*timeout < base::TimePoint::max() - now) deadline = now + *timeout;
   }
-  stream.kind =
-      stream.method->unary ? ServerStream::Kind::kUnary : ServerStream::Kind::kStream;
+  stream.kind = stream.method->unary ? ServerStream::Kind::kUnary : ServerStream::Kind::kStream;
   stream.call = new ServerCall(peer_, stream.method);
   ServerCall& call = *stream.call;
   call.stream_ = &stream;
@@ -333,26 +332,25 @@ void ServerConnection::DeliverMessages(ServerStream& stream, std::string_view da
       case FrameDecoder::Result::kNeedMore:
         return;
       case FrameDecoder::Result::kTooLarge:
-        return Fail(stream, absl::ResourceExhaustedError(base::StrCat(
-                                "grpc: received message larger than max (",
-                                stream.in.message_bytes(), " vs. ", options_.max_request_bytes,
-                                ")")));
-      case FrameDecoder::Result::kCompressed:
         return Fail(stream,
-                    stream.encoding.empty()
-                        ? absl::InternalError(
-                              "grpc: compressed flag set with identity or empty encoding")
-                        : absl::UnimplementedError(base::StrCat(
-                              "grpc: Decompressor is not installed for grpc-encoding \"",
-                              stream.encoding, "\"")));
+                    absl::ResourceExhaustedError(base::StrCat(
+                        "grpc: received message larger than max (", stream.in.message_bytes(),
+                        " vs. ", options_.max_request_bytes, ")")));
+      case FrameDecoder::Result::kCompressed:
+        return Fail(stream, stream.encoding.empty()
+                                ? absl::InternalError(
+                                      "grpc: compressed flag set with identity or empty encoding")
+                                : absl::UnimplementedError(base::StrCat(
+                                      "grpc: Decompressor is not installed for grpc-encoding \"",
+                                      stream.encoding, "\"")));
       case FrameDecoder::Result::kMessage:
         break;
     }
     loop_->counters.methods[stream.method->index].messages_received.Add(1);
     if (stream.kind == ServerStream::Kind::kUnary) {
       if (stream.got_message) {
-        return Fail(stream, absl::InternalError(
-                                "grpc: a unary call carries exactly one request message"));
+        return Fail(stream,
+                    absl::InternalError("grpc: a unary call carries exactly one request message"));
       }
       stream.got_message = true;
       stream.call->request_ = stream.in.TakeMessage(message);

@@ -30,8 +30,8 @@ struct ServerStream final : Http2Stream {
   bool headers_sent = false;
   bool got_message = false;  // unary: the request is complete
   bool parked = false;
-  absl::Status status;        // to go out in the trailers
-  size_t queued_bytes = 0;    // unary: counted in the connection's
+  absl::Status status;      // to go out in the trailers
+  size_t queued_bytes = 0;  // unary: counted in the connection's
 
   // Of the request's headers.
   bool post = false;

@@ -19,8 +19,8 @@ namespace keel::rpc::internal {
 
 struct ServerMethod {
   std::string path;
-  size_t index = 0;  // into the counters
-  Server::UnaryHandler unary;            // one of the two
+  size_t index = 0;            // into the counters
+  Server::UnaryHandler unary;  // one of the two
   Server::StreamHandlerFactory stream;
 };
 

@@ -9,8 +9,8 @@
 namespace keel::rpc::internal {
 
 // With io_context's own executor: the type-erased default costs on every wait.
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp,
-                                                boost::asio::io_context::executor_type>;
+using Socket =
+    boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
 // No delay, no blocking. Errors are ignored: they show at the first read.
 void PrepareSocket(Socket& socket);

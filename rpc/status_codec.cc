@@ -67,15 +67,21 @@ absl::Status StatusFromHttp(int http_status) {
   const std::string text =
       base::StrCat("unexpected HTTP status code received from server: ", http_status);
   switch (http_status) {
-    case 400: return absl::InternalError(text);
-    case 401: return absl::UnauthenticatedError(text);
-    case 403: return absl::PermissionDeniedError(text);
-    case 404: return absl::UnimplementedError(text);
+    case 400:
+      return absl::InternalError(text);
+    case 401:
+      return absl::UnauthenticatedError(text);
+    case 403:
+      return absl::PermissionDeniedError(text);
+    case 404:
+      return absl::UnimplementedError(text);
     case 429:
     case 502:
     case 503:
-    case 504: return absl::UnavailableError(text);
-    default: return absl::UnknownError(text);
+    case 504:
+      return absl::UnavailableError(text);
+    default:
+      return absl::UnknownError(text);
   }
 }
 
@@ -83,11 +89,16 @@ absl::Status StatusFromReset(uint32_t http2_error_code) {
   const std::string text = base::StrCat("stream terminated by RST_STREAM with error code: ",
                                         nghttp2_http2_strerror(http2_error_code));
   switch (http2_error_code) {
-    case NGHTTP2_REFUSED_STREAM: return absl::UnavailableError(text);
-    case NGHTTP2_CANCEL: return absl::CancelledError(text);
-    case NGHTTP2_ENHANCE_YOUR_CALM: return absl::ResourceExhaustedError(text);
-    case NGHTTP2_INADEQUATE_SECURITY: return absl::PermissionDeniedError(text);
-    default: return absl::InternalError(text);
+    case NGHTTP2_REFUSED_STREAM:
+      return absl::UnavailableError(text);
+    case NGHTTP2_CANCEL:
+      return absl::CancelledError(text);
+    case NGHTTP2_ENHANCE_YOUR_CALM:
+      return absl::ResourceExhaustedError(text);
+    case NGHTTP2_INADEQUATE_SECURITY:
+      return absl::PermissionDeniedError(text);
+    default:
+      return absl::InternalError(text);
   }
 }
 

@@ -175,7 +175,8 @@ TEST_F(StreamTest, SlowServerHoldsTheClientBackAndLosesNothing) {
   EXPECT_GT(stream->queued_bytes(), 900'000u);
   // Other calls of the connection are not held up.
   std::promise<absl::StatusOr<std::string>> other;
-  channel_->Call(kEcho, "x", {}, [&](absl::StatusOr<std::string> r) { other.set_value(std::move(r)); });
+  channel_->Call(kEcho, "x", {},
+                 [&](absl::StatusOr<std::string> r) { other.set_value(std::move(r)); });
   EXPECT_EQ(other.get_future().get().value(), "x");
   {
     std::lock_guard lock(echo_->mu);

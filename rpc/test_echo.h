@@ -18,12 +18,12 @@
 namespace keel::rpc {
 
 inline constexpr char kEcho[] = "/test.Echo/Say";
-inline constexpr char kFail[] = "/test.Echo/Fail";        // NotFound with the request as text
-inline constexpr char kThread[] = "/test.Echo/Thread";    // answered by another thread
-inline constexpr char kNever[] = "/test.Echo/Never";      // never answered
-inline constexpr char kDrop[] = "/test.Echo/Drop";        // dropped without an answer
-inline constexpr char kChat[] = "/test.Echo/Chat";        // every message comes back
-inline constexpr char kBlast[] = "/test.Echo/Blast";      // "count size" → as many messages
+inline constexpr char kFail[] = "/test.Echo/Fail";      // NotFound with the request as text
+inline constexpr char kThread[] = "/test.Echo/Thread";  // answered by another thread
+inline constexpr char kNever[] = "/test.Echo/Never";    // never answered
+inline constexpr char kDrop[] = "/test.Echo/Drop";      // dropped without an answer
+inline constexpr char kChat[] = "/test.Echo/Chat";      // every message comes back
+inline constexpr char kBlast[] = "/test.Echo/Blast";    // "count size" → as many messages
 
 // Echoes messages; finishes OK at the client's half close.
 class ChatHandler : public ServerStreamHandler {
@@ -75,9 +75,8 @@ struct EchoServer {
       loops.back()->Start();
     }
     server = std::make_unique<Server>(raw, options);
-    server->RegisterUnary(kEcho, [](ServerCallPtr call) {
-      call->Reply(std::string(call->request()));
-    });
+    server->RegisterUnary(kEcho,
+                          [](ServerCallPtr call) { call->Reply(std::string(call->request())); });
     server->RegisterUnary(kFail, [](ServerCallPtr call) {
       call->Finish(absl::NotFoundError(std::string(call->request())));
     });
@@ -92,9 +91,8 @@ struct EchoServer {
       kept.push_back(std::move(call));
     });
     server->RegisterUnary(kDrop, [](ServerCallPtr) {});
-    server->RegisterStream(kChat, [](ServerCallPtr call) {
-      return std::make_shared<ChatHandler>(std::move(call));
-    });
+    server->RegisterStream(
+        kChat, [](ServerCallPtr call) { return std::make_shared<ChatHandler>(std::move(call)); });
     server->RegisterStream(kBlast, [this](ServerCallPtr call) {
       return std::make_shared<BlastHandler>(std::move(call), &blast_queued_max);
     });

@@ -29,10 +29,9 @@ class UnaryTest : public ::testing::Test {
                                    CallOptions options = {}) {
     std::promise<absl::StatusOr<std::string>> promise;
     auto future = promise.get_future();
-    channel_->Call(path, std::move(request), std::move(options),
-                   [&](absl::StatusOr<std::string> response) {
-                     promise.set_value(std::move(response));
-                   });
+    channel_->Call(
+        path, std::move(request), std::move(options),
+        [&](absl::StatusOr<std::string> response) { promise.set_value(std::move(response)); });
     return future.get();
   }
 
@@ -76,8 +75,7 @@ TEST_F(UnaryTest, RefusesLargerRequestsThanAllowed) {
   Connect({.max_request_bytes = 1000});
   EXPECT_EQ(Call(kEcho, std::string(1000, 'x')).value().size(), 1000u);
   EXPECT_EQ(Call(kEcho, std::string(1001, 'x')).status(),
-            absl::ResourceExhaustedError(
-                "grpc: received message larger than max (1001 vs. 1000)"));
+            absl::ResourceExhaustedError("grpc: received message larger than max (1001 vs. 1000)"));
   EXPECT_EQ(Call(kEcho, std::string(3'000'000, 'x')).status().code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(Call(kEcho, "still usable").value(), "still usable");
@@ -116,7 +114,8 @@ TEST_F(UnaryTest, DeadlineEndsTheCallOnBothSides) {
   const auto status =
       Call(kNever, "", {.deadline = client_loop_.Now() + milliseconds(50)}).status();
   EXPECT_EQ(status, absl::DeadlineExceededError("context deadline exceeded"));
-  for (int i = 0; i < 1000 && echo_->cancelled == 0; ++i) std::this_thread::sleep_for(milliseconds(10));
+  for (int i = 0; i < 1000 && echo_->cancelled == 0; ++i)
+    std::this_thread::sleep_for(milliseconds(10));
   EXPECT_EQ(echo_->cancelled, 1);
   ServerCallPtr call;
   {
@@ -166,16 +165,16 @@ TEST_F(UnaryTest, ReconnectsAfterTheServerCameBack) {
   EXPECT_EQ(Call(kEcho, "b").status().code(), absl::StatusCode::kUnavailable);
   echo_ = std::make_unique<EchoServer>();
   ASSERT_EQ(echo_->server->Listen("127.0.0.1", port).value(), port);
-  EXPECT_EQ(Call(kEcho, "c",
-                 {.deadline = client_loop_.Now() + kLong, .wait_for_ready = true})
-                .value(),
-            "c");
+  EXPECT_EQ(
+      Call(kEcho, "c", {.deadline = client_loop_.Now() + kLong, .wait_for_ready = true}).value(),
+      "c");
 }
 
 TEST_F(UnaryTest, WaitForReadyEndsWithTheDeadline) {
   Channel channel(client_loop_, "127.0.0.1:1");
   std::promise<absl::Status> promise;
-  channel.Call(kEcho, "", {.deadline = client_loop_.Now() + milliseconds(200), .wait_for_ready = true},
+  channel.Call(kEcho, "",
+               {.deadline = client_loop_.Now() + milliseconds(200), .wait_for_ready = true},
                [&](absl::StatusOr<std::string> response) { promise.set_value(response.status()); });
   EXPECT_EQ(promise.get_future().get().code(), absl::StatusCode::kDeadlineExceeded);
 }
