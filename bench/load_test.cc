@@ -41,7 +41,7 @@ class LoadTest : public ::testing::Test {
   }
 
   Found RunFor(std::chrono::nanoseconds time) {
-    Run run(options_);
+    bench::Run run(options_);
     UnaryLoad load(run, 0);
     const absl::Status prepared = load.Prepare();
     KEEL_CHECK(prepared.ok(), prepared.ToString());
