@@ -239,7 +239,7 @@ class Masks:
                 text = text.replace(form.encode(), f"LEASE{n}".encode())
         if b"+----" in text:  # a table: its widths follow its cells
             text = re.sub(rb"-+", b"-", re.sub(rb" +", b" ", text))
-            text = re.sub("\\| [\\d.]+[mµn]?s \\|".encode(), b"| TIME |", text)
+            text = re.sub("\\| [\\d.]+(?:m|µ|n)?s \\|".encode(), b"| TIME |", text)
             text = re.sub(rb"\| [\d.]+ [kMG]?B \|", b"| SIZE |", text)
             text = re.sub(rb"\| \d+ \| \d+ \| \|\n", b"| N | N | |\n", text)
             text = re.sub(rb"\| \d{5,} \|\n", b"| HASH |\n", text)
