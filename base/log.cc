@@ -8,11 +8,11 @@ namespace keel::base {
 
 spdlog::logger& Log() {
   static spdlog::logger& logger = *[] {
-    auto* made = new std::shared_ptr<spdlog::logger>(std::make_shared<spdlog::logger>(
-        "keel", std::make_shared<spdlog::sinks::stderr_color_sink_mt>()));
-    (*made)->set_pattern("%Y-%m-%dT%H:%M:%S.%f%z %^%l%$ %v");
-    (*made)->flush_on(spdlog::level::info);
-    return made->get();
+    auto* made =
+        new spdlog::logger("keel", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    made->set_pattern("%Y-%m-%dT%H:%M:%S.%f%z %^%l%$ %v");
+    made->flush_on(spdlog::level::info);
+    return made;
   }();
   return logger;
 }

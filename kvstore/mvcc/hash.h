@@ -23,7 +23,7 @@ inline uint64_t StableHash(std::string_view data, uint64_t seed) {
   const size_t size = data.size();
   auto load = [](const char* from, size_t bytes) {
     uint64_t value = 0;  // little-endian, as every platform supported is
-    std::memcpy(&value, from, bytes);
+    if (bytes > 0) std::memcpy(&value, from, bytes);
     return value;
   };
   while (data.size() > 16) {

@@ -215,7 +215,7 @@ asio::awaitable<absl::Status> FrameReader::Fill(SocketPtr socket) {
     if (buffer_.size() - begin_ < want) {
       if (buffer_.size() < want) {
         std::vector<char> larger(want);
-        std::memcpy(larger.data(), buffer_.data() + begin_, have);
+        std::copy_n(buffer_.data() + begin_, have, larger.data());
         buffer_.swap(larger);
       } else {
         std::memmove(buffer_.data(), buffer_.data() + begin_, have);
