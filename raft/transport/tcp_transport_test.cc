@@ -327,7 +327,8 @@ TEST(TcpTransportTest, CorruptSnapshotIsRefusedAndLeavesNoFiles) {
               static_cast<char>(name.size()) + name + "\x10\xb8\x17";
     FrameWriter head, body, end;
     head.Add(FrameType::kSnapshotHeader, header);
-    body.Add(FrameType::kSnapshotData, wrong == 1 ? data + "more" : data);
+    const std::string sent = wrong == 1 ? data + "more" : data;  // body refers to it
+    body.Add(FrameType::kSnapshotData, sent);
     end.Add(FrameType::kSnapshotEnd, std::string("\x0a\x04\x01\x02\x03\x04", 6));  // wrong checksum
     for (const FrameWriter* w : {&head, &body, &end}) {
       if (wrong == 2 && w == &end) continue;  // cut short
