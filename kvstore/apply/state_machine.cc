@@ -114,7 +114,7 @@ class Machine : public KvStateMachine {
   std::vector<Alarm> alarms() const override { return state_.alarms(); }
   bool HasAlarm(etcdserverpb::AlarmType type) const override { return state_.HasAlarm(type); }
   std::string cluster_version() const override { return state_.version(); }
-  StoreSizes sizes() const override { return store_->sizes(); }
+  StoreSizes sizes(base::Duration max_age) const override { return store_->sizes(max_age); }
   absl::Status background_status() const override { return store_->background_status(); }
   void WhenPhysicallyCompacted(int64_t revision,
                                absl::AnyInvocable<void(absl::Status)> done) override {

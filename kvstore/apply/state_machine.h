@@ -21,6 +21,7 @@
 // hash on every member, however they are split into Apply calls.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -29,6 +30,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "base/loop.h"
 #include "kvstore/api/rpc.pb.h"
 #include "kvstore/apply/leases.h"
 #include "kvstore/apply/members.h"
@@ -107,7 +109,9 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
   virtual std::vector<Alarm> alarms() const = 0;  // by type, then member
   virtual bool HasAlarm(etcdserverpb::AlarmType type) const = 0;
   virtual std::string cluster_version() const = 0;  // empty until set
-  virtual StoreSizes sizes() const = 0;
+  // At most `max_age` old.
+  static constexpr base::Duration kSizesMaxAge = std::chrono::seconds(1);
+  virtual StoreSizes sizes(base::Duration max_age = kSizesMaxAge) const = 0;
 
   // Why the store cannot flush or compact at present; OK when it can.
   // ResourceExhausted: the disk is full (raise NOSPACE). Apply goes on in memory

@@ -32,12 +32,16 @@ bool HasLz4() {
   return false;
 }
 
+// About the largest table file that a flush or a compaction writes.
+uint64_t FileBytes(const StoreOptions& options) { return options.write_buffer_bytes / 2; }
+
 rocksdb::ColumnFamilyOptions FamilyOptions(
     Family family, const StoreOptions& options, const rocksdb::BlockBasedTableOptions& table,
     const std::shared_ptr<std::atomic<int64_t>>& drop_revision) {
   rocksdb::ColumnFamilyOptions result;
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   result.write_buffer_size = options.write_buffer_bytes / 2;
+  result.target_file_size_base = FileBytes(options);
   result.max_write_buffer_number = 4;
   result.arena_block_size = 256 << 10;
   result.level_compaction_dynamic_level_bytes = true;
@@ -111,7 +115,12 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
   database->crash_on_close_ = options.crash_on_close;
   database->drop_revision_ = std::make_shared<std::atomic<int64_t>>(-1);
 
+  // A file ends a little later than its bound says.
+  database->guard_ = std::make_unique<SpaceGuard>(rocksdb::Env::Default(),
+                                                  FileBytes(options) + (4 << 20));
+
   rocksdb::DBOptions db_options;
+  db_options.env = database->guard_->env();
   db_options.create_if_missing = create;
   db_options.create_missing_column_families = create;
   db_options.atomic_flush = true;

@@ -20,7 +20,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "db-";
 constexpr absl::Duration kFullDiskRetry = absl::Seconds(1);
-constexpr int64_t kSizesMaxAgeNs = 1'000'000'000;
 
 std::string DatabaseName(uint64_t number) {
   char name[32];
@@ -247,12 +246,12 @@ absl::Status Store::Restore(const std::string& dir, uint64_t index) {
   return absl::OkStatus();
 }
 
-StoreSizes Store::sizes() const {
+StoreSizes Store::sizes(base::Duration max_age) const {
   std::shared_ptr<Database> database;
   const int64_t now = absl::GetCurrentTimeNanos();
   {
     absl::MutexLock lock(&mutex_);
-    if (sizes_at_ns_ != 0 && now - sizes_at_ns_ < kSizesMaxAgeNs) return sizes_;
+    if (sizes_at_ns_ != 0 && now - sizes_at_ns_ < max_age.count()) return sizes_;
     sizes_at_ns_ = now;
     database = database_;
   }

@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "base/file.h"
+#include "base/loop.h"
 #include "kvstore/mvcc/database.h"
 #include "kvstore/mvcc/db_view.h"
 #include "kvstore/mvcc/history_compactor.h"
@@ -71,7 +72,8 @@ class Store {
   // not of log entry `index`; then nothing has changed.
   absl::Status Restore(const std::string& dir, uint64_t index);
 
-  StoreSizes sizes() const;
+  // Measured anew when the last measure is older than `max_age`.
+  StoreSizes sizes(base::Duration max_age) const;
   absl::Status background_status() const;
 
  private:

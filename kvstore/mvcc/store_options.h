@@ -20,7 +20,7 @@ struct StoreOptions {
   bool crash_on_close = false;
 };
 
-// Bytes on disk; at most a second old.
+// Bytes on disk.
 struct StoreSizes {
   int64_t db_bytes = 0;      // all files, and what waits in memory to be written
   int64_t in_use_bytes = 0;  // of them, an estimate of what is live

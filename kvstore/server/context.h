@@ -17,6 +17,8 @@
 
 namespace keel::kvstore {
 
+class SpaceWatch;
+
 struct ServerContext {
   ServerContext(ServerConfig server_config, uint64_t cluster, uint64_t member)
       : config(std::move(server_config)), cluster_id(cluster), member_id(member) {}
@@ -32,6 +34,7 @@ struct ServerContext {
   raft::Node* node = nullptr;
   raft::Transport* transport = nullptr;
   KvStateMachine* machine = nullptr;
+  SpaceWatch* space = nullptr;
 
   // Kept up to date from the apply loop; read on every request.
   std::atomic<bool> is_learner{false};

@@ -6,6 +6,7 @@
 #include "kvstore/mvcc/errors.h"
 #include "kvstore/server/errors.h"
 #include "kvstore/server/service.h"
+#include "kvstore/server/space_watch.h"
 
 namespace keel::kvstore {
 
@@ -129,7 +130,7 @@ void KvService::Put(Call call) {
   const auto* request = ParseScratch<pb::PutRequest>(call->request());
   if (request == nullptr) return call->Finish(ErrUnmarshal());
   if (absl::Status bad = CheckPut(*request); !bad.ok()) return call->Finish(std::move(bad));
-  if (context_->no_space.load(std::memory_order_relaxed)) return call->Finish(ErrNoSpace());
+  if (!context_->space->Admit(call->request().size())) return call->Finish(ErrNoSpace());
   Write(CommandField::kPut, std::move(call));
 }
 
@@ -149,8 +150,8 @@ void KvService::Txn(Call call) {
   if (IsReadOnly(*request)) {
     return Read(std::move(call), IsSerializable(*request), ReadsRanges(*request), AnswerReadTxn);
   }
-  if (context_->no_space.load(std::memory_order_relaxed) &&
-      (HasPut(request->success()) || HasPut(request->failure()))) {
+  if ((HasPut(request->success()) || HasPut(request->failure())) &&
+      !context_->space->Admit(call->request().size())) {
     return call->Finish(ErrNoSpace());
   }
   Write(CommandField::kTxn, std::move(call));

@@ -6,6 +6,7 @@
 #include "kvstore/mvcc/errors.h"
 #include "kvstore/server/errors.h"
 #include "kvstore/server/service.h"
+#include "kvstore/server/space_watch.h"
 
 namespace keel::kvstore {
 
@@ -102,7 +103,7 @@ void LeaseService::Grant(rpc::ServerCallPtr call) {
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return call->Finish(ErrUnmarshal());
   if (request.ttl() > kMaxLeaseTtl) return call->Finish(ErrLeaseTtlTooLarge());
-  if (context_->no_space.load(std::memory_order_relaxed)) return call->Finish(ErrNoSpace());
+  if (!context_->space->Admit(call->request().size())) return call->Finish(ErrNoSpace());
   // Members may differ in their least TTL: what goes to the log is final.
   request.set_ttl(std::max(request.ttl(), MinTtl()));
   while (request.id() == 0) request.set_id(static_cast<int64_t>(proposals_->NewId() & INT64_MAX));

@@ -85,6 +85,7 @@ struct Server::Parts {
       all.push_back(gates.emplace_back(std::make_unique<ReadGate>(&context, loop)).get());
     }
     KEEL_CHECK(!all.empty() && &all[0]->loop() == context.loop);
+    context.space = &space;
     calls.emplace(&context, all[0]);
     kv.emplace(&context, &proposals, all);
     lease.emplace(&context, &proposals, all[0], &lessor, &*calls);
@@ -349,8 +350,8 @@ void Server::Tick() {
     parts_->leader_missing = true;
     if (parts_->on_leader_missing) parts_->on_leader_missing();
   }
-  if (parts_->ticks++ % kTicksPerSecond != 0) return;
   parts_->space.Tick();
+  if (parts_->ticks++ % kTicksPerSecond != 0) return;
   parts_->compactor.Tick();
   parts_->metrics.lease_expired.store(parts_->lessor.expired_total(), std::memory_order_relaxed);
   parts_->metrics.leases_renewed.store(parts_->lessor.renewed_total(), std::memory_order_relaxed);

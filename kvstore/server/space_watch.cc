@@ -11,30 +11,57 @@ namespace keel::kvstore {
 namespace pb = etcdserverpb;
 using base::StrCat;
 
+namespace {
+
+// Bytes between two looks: a quarter of the room left, so that looks grow denser as it runs
+// out, but never one for each small write.
+constexpr int64_t kBudgetMin = 64 << 10;
+constexpr int64_t kBudgetMax = 64 << 20;
+constexpr int64_t kBudgetPart = 4;
+
+}  // namespace
+
 SpaceWatch::SpaceWatch(ServerContext* context, Proposals* proposals, base::FileSystem* fs)
     : context_(context), proposals_(proposals), fs_(fs) {}
 
-std::string SpaceWatch::Shortage(bool raised) {
+bool SpaceWatch::Admit(size_t bytes) {
+  if (context_->no_space.load(std::memory_order_relaxed)) return false;
+  if (short_.load(std::memory_order_relaxed)) return false;
+  const auto spent = static_cast<int64_t>(bytes);
+  if (budget_.fetch_sub(spent, std::memory_order_relaxed) > spent) return true;
+  absl::MutexLock lock(&mutex_);
+  const bool room = Shortage(/*raised=*/false, /*fresh=*/true).empty();
+  if (!room && !short_.exchange(true)) context_->loop->Post([this] { Tick(); });
+  return room;
+}
+
+std::string SpaceWatch::Shortage(bool raised, bool fresh) {
   const ServerConfig& config = context_->config;
   if (const absl::Status store = context_->machine->background_status();
       store.code() == absl::StatusCode::kResourceExhausted) {
     return StrCat("the store cannot write: ", base::ToStd(store.message()));
   }
+  int64_t room = kBudgetPart * kBudgetMax;
   if (const auto space = fs_->GetSpace(config.member_dir()); space.ok()) {
-    free_bytes_ = space->free_bytes;
+    free_bytes_.store(space->free_bytes, std::memory_order_relaxed);
     // On a small disk the whole reserve would be most of it.
     const uint64_t reserve = std::min(config.disk_reserve_bytes, space->total_bytes / 10);
     const uint64_t bound = raised ? reserve + reserve / 2 : reserve;
     if (space->free_bytes < bound) {
       return StrCat("the disk has ", space->free_bytes, " bytes free, and ", bound, " are wanted");
     }
+    room = std::min(room, static_cast<int64_t>(space->free_bytes - bound));
   }
   if (config.quota_backend_bytes > 0) {
-    const int64_t bytes = context_->machine->sizes().db_bytes;
+    const int64_t bytes =
+        context_->machine->sizes(fresh ? base::Duration::zero() : KvStateMachine::kSizesMaxAge)
+            .db_bytes;
     const int64_t bound = raised ? config.quota_backend_bytes / 10 * 9 : config.quota_backend_bytes;
     if (bytes >= bound)
       return StrCat("the store has ", bytes, " bytes, and ", bound, " are allowed");
+    room = std::min(room, bound - bytes);
   }
+  budget_.store(std::clamp(room / kBudgetPart, kBudgetMin, kBudgetMax), std::memory_order_relaxed);
   return "";
 }
 
@@ -49,7 +76,13 @@ void SpaceWatch::Tick() {
   looked_ = true;
   if (!raised) own_alarm_ = false;
 
-  const std::string shortage = Shortage(raised);
+  std::string shortage;
+  {
+    absl::MutexLock lock(&mutex_);
+    shortage = Shortage(raised, /*fresh=*/short_.load());
+    // Refused here from now on, whenever the alarm reaches the others. When it stands, it decides.
+    short_.store(!shortage.empty());
+  }
   if (!shortage.empty() && !raised) {
     base::Log().error("no space: writes stop until there is room; {}", shortage);
     own_alarm_ = true;

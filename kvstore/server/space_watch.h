@@ -5,12 +5,19 @@
 // store is larger than the quota, or when the store says that it cannot write.
 // An alarm that a person raised through the API is left alone.
 //
-// Thread-safety: everything on the server's loop.
+// A writer faster than the clock is met by its bytes: each write that this
+// member takes in spends a budget, a part of the room that was left at the last
+// look, and when it is spent the next write looks again.
+//
+// Thread-safety: Admit from any thread, the rest on the server's loop.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "base/file.h"
 #include "kvstore/server/context.h"
 #include "kvstore/server/proposals.h"
@@ -22,21 +29,29 @@ class SpaceWatch {
   // `fs` outlives it.
   SpaceWatch(ServerContext* context, Proposals* proposals, base::FileSystem* fs);
 
-  // Looks, and proposes an alarm or its end; called every second or so.
+  // Whether a write of `bytes` may be proposed: there is room, and no alarm stands.
+  bool Admit(size_t bytes);
+
+  // Looks, and proposes an alarm or its end; called every tick of the server.
   void Tick();
 
-  uint64_t free_bytes() const { return free_bytes_; }
+  uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
 
  private:
-  // Empty when there is room, else why there is not. `raised` widens the
-  // bounds, so that the alarm does not flicker.
-  std::string Shortage(bool raised);
+  // Empty when there is room, else why there is not. Sets the budget. `raised` widens the
+  // bounds, so that the alarm does not flicker; `fresh` asks the store anew for its size.
+  std::string Shortage(bool raised, bool fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Propose(bool activate);
 
   ServerContext* const context_;
   Proposals* const proposals_;
   base::FileSystem* const fs_;
-  uint64_t free_bytes_ = 0;
+  std::atomic<uint64_t> free_bytes_{0};
+  std::atomic<int64_t> budget_{0};  // bytes that may be admitted before the next look
+  std::atomic<bool> short_{false};  // seen here; the alarm is on its way
+
+  absl::Mutex mutex_;  // one look at a time
+
   bool looked_ = false;
   bool own_alarm_ = false;  // the alarm that stands is this watch's
   bool proposing_ = false;
