@@ -18,6 +18,11 @@ using Index = uint64_t;   // Of a log entry, from 1; 0 is "before the first".
 
 inline constexpr NodeId kNoNode = 0;
 
+// One of many Raft groups in a process (raft::Host). A Node alone is kNoGroup.
+using GroupId = uint64_t;
+inline constexpr GroupId kNoGroup = 0;
+inline constexpr GroupId kHostGroup = ~GroupId{0};  // of messages between the hosts themselves
+
 // The bytes of an entry, encoded once where it was proposed and shared from
 // there on by log, transport and apply. Never null in an entry; never changed.
 using Payload = std::shared_ptr<const std::string>;
@@ -112,6 +117,10 @@ struct Message {
   uint64_t context = 0;   // kReadIndex, kReadIndexResponse: request id; kHeartbeat and its
                           // response: round; kVote, kPreVote: 1 when a transfer forces the
                           // campaign; kTransferLeader: the member to transfer to
+
+  // For the driver; the core neither sets nor reads these.
+  GroupId group = kNoGroup;
+  bool quiesce = false;  // kHeartbeat: the leader stops ticking (see Host)
 };
 
 }  // namespace keel::raft
