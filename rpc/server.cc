@@ -137,9 +137,7 @@ using internal::ServerLoop;
 using internal::ServerMethod;
 
 Server::Server(std::vector<base::AsioLoop*> loops, ServerOptions options)
-    : shared_(std::make_shared<internal::ServerShared>(std::move(loops), options)) {
-  KEEL_CHECK(!shared_->asio_loops.empty());
-}
+    : shared_(std::make_shared<internal::ServerShared>(std::move(loops), options)) {}
 
 Server::~Server() { Stop(); }
 
@@ -173,7 +171,7 @@ void Server::SetHttpHandler(HttpHandler handler) {
 }
 
 absl::StatusOr<uint16_t> Server::Listen(const std::string& host, uint16_t port) {
-  KEEL_CHECK(!shared_->stopped.load());
+  KEEL_CHECK(!shared_->stopped.load() && !shared_->asio_loops.empty());
   auto acceptor = internal::Open(shared_->asio_loops[0]->context(), host, port);
   if (!acceptor.ok()) return acceptor.status();
   if (shared_->loops.empty()) {
@@ -248,6 +246,10 @@ void Server::Stop() {
   for (const auto& loop : shared_->loops) {
     internal::RunOnLoop(loop->io->loop(), [&] { loop->CloseAll(); });
   }
+}
+
+std::shared_ptr<const internal::ServerRegistry> Server::registry() const {
+  return shared_->registry;
 }
 
 ServerStats Server::Stats() const {

@@ -43,8 +43,9 @@
 namespace keel::rpc {
 
 namespace internal {
+struct ServerRegistry;
 struct ServerShared;
-}
+}  // namespace internal
 
 struct ServerOptions {
   // A larger request message ends its call with ResourceExhausted.
@@ -117,7 +118,8 @@ class Server {
   // Called on a connection's loop; see http.h.
   using HttpHandler = std::function<void(HttpRequest request, HttpRespond respond)>;
 
-  // REQUIRES: at least one loop.
+  // REQUIRES: at least one loop, unless it is only called in the same process
+  // (local_channel.h) and never listens.
   explicit Server(std::vector<base::AsioLoop*> loops, ServerOptions options = {});
   ~Server();  // Stops.
 
@@ -153,7 +155,9 @@ class Server {
   ServerStats Stats() const;
 
  private:
+  friend class LocalChannel;
   void Register(std::string path, UnaryHandler unary, StreamHandlerFactory stream);
+  std::shared_ptr<const internal::ServerRegistry> registry() const;
 
   std::shared_ptr<internal::ServerShared> shared_;
 };

@@ -1,5 +1,6 @@
 #include "rpc/server_call.h"
 
+#include "rpc/local_end.h"
 #include "rpc/server_connection.h"
 #include "rpc/server_loop.h"
 
@@ -27,9 +28,10 @@ std::string_view ServerCall::Metadata(std::string_view name) const {
 
 const std::string& ServerCall::peer() const { return peer_->name; }
 
-base::AsioLoop& ServerCall::loop() const { return *peer_->loop; }
+base::Loop& ServerCall::loop() const { return *peer_->loop; }
 
 void ServerCall::Do(CallOp op) {
+  if (local_ != nullptr) return local_->Do(std::move(op));
   if (peer_->mailbox->InLoop()) {
     ServerConnection::Handle(op);
   } else {
@@ -68,12 +70,14 @@ void ServerCall::PauseReading() { Do({CallOp::Kind::kPauseReading, this, {}, {}}
 void ServerCall::ResumeReading() { Do({CallOp::Kind::kResumeReading, this, {}, {}}); }
 
 void ServerCall::OnCancel(absl::AnyInvocable<void()> callback) {
+  if (local_ != nullptr) return local_->OnCancel(std::move(callback));
   ServerConnection::OnCancel(*this, std::move(callback));
 }
 
 void ServerCall::Abandoned() {
   // Never at once: the reference may have been dropped deep inside anything.
   CallOp op{CallOp::Kind::kAbandoned, this, {}, {}};
+  if (local_ != nullptr) return local_->Post(std::move(op));
   peer_->mailbox->Post(op);
 }
 

@@ -33,15 +33,12 @@
 #include "base/loop.h"
 #include "rpc/message.h"
 
-namespace keel::base {
-class AsioLoop;
-}
-
 namespace keel::rpc {
 
 namespace internal {
 class ServerConnection;
 struct CallOp;
+class LocalEnd;
 struct ServerPeer;
 struct ServerStream;
 struct ServerMethod;
@@ -88,7 +85,7 @@ class ServerCall {
   // "127.0.0.1:40112".
   const std::string& peer() const;
   // The loop that the call's callbacks run on.
-  base::AsioLoop& loop() const;
+  base::Loop& loop() const;
   // Whether the call ended before it was finished: work for it is wasted.
   bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
 
@@ -122,6 +119,7 @@ class ServerCall {
 
  private:
   friend class internal::ServerConnection;
+  friend class internal::LocalEnd;
   friend void intrusive_ptr_add_ref(ServerCall* call) {
     call->references_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -154,7 +152,8 @@ class ServerCall {
   const std::shared_ptr<const internal::ServerPeer> peer_;
   const internal::ServerMethod* const method_;  // of peer_'s registry; null: plain HTTP
   const bool unary_;
-  internal::ServerStream* stream_ = nullptr;  // loop only; null once ended
+  internal::ServerStream* stream_ = nullptr;   // loop only; null once ended
+  std::shared_ptr<internal::LocalEnd> local_;  // of a call without a connection (local_channel.h)
   std::string request_;
   std::vector<std::pair<std::string, std::string>> metadata_;
   base::TimePoint deadline_ = base::TimePoint::max();

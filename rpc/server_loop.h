@@ -79,8 +79,8 @@ using ServerMailbox = Mailbox<CallOp>;
 // What a call needs to know of its connection, also after that is gone.
 struct ServerPeer {
   std::string name;
-  base::AsioLoop* loop;
-  std::shared_ptr<ServerMailbox> mailbox;
+  base::Loop* loop;
+  std::shared_ptr<ServerMailbox> mailbox;  // null for a call without a connection
   std::shared_ptr<const ServerRegistry> registry;
 };
 

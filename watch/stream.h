@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
 #include "base/loop.h"
 #include "watch/key_range.h"
@@ -104,7 +104,7 @@ class Stream {
 
   const std::shared_ptr<Shard> shard_;
   StreamSink& sink_;
-  absl::flat_hash_map<int64_t, std::unique_ptr<Watcher>> watchers_;
+  absl::btree_map<int64_t, std::unique_ptr<Watcher>> watchers_;  // by id
   int64_t next_id_ = 0;
   size_t behind_count_ = 0;
   WatcherQueue blocked_;

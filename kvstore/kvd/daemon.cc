@@ -150,21 +150,24 @@ absl::Status Daemon::Start() {
   options.config = config_;
   options.identity = identity;
   options.loop = &io_;
-  options.io_loops.push_back(&io_);
+  std::vector<base::AsioLoop*> io_loops = {&io_};
   for (uint32_t i = 1; i < config_.io_threads; ++i) {
-    options.io_loops.push_back(
+    io_loops.push_back(
         more_io_.emplace_back(std::make_unique<base::AsioLoop>(StrCat("kv-io-", i))).get());
   }
-  for (int i = 0; i < 2; ++i) {
-    options.worker_loops.push_back(
-        workers_.emplace_back(std::make_unique<base::AsioLoop>(StrCat("kv-worker-", i))).get());
+  for (base::AsioLoop* loop : io_loops) {
+    options.io_loops.push_back(loop);
+    loop->Start();
   }
-  for (base::AsioLoop* loop : options.io_loops) loop->Start();
-  for (base::AsioLoop* loop : options.worker_loops) loop->Start();
+  for (int i = 0; i < 2; ++i) {
+    auto worker = std::make_unique<base::AsioLoop>(StrCat("kv-worker-", i));
+    options.worker_loops.push_back(worker.get());
+    worker->Start();
+    workers_.push_back(std::move(worker));
+  }
   apply_.Start();
   history_.Start();
 
-  const std::vector<base::AsioLoop*> io_loops = options.io_loops;
   server_ = std::make_unique<Server>(std::move(options));
   server_->on_removed = [this] {
     OnFatal(absl::FailedPreconditionError(

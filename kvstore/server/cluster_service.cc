@@ -163,9 +163,7 @@ void ClusterService::Add(Call call) {
   member.peer_urls = UrlStrings(*urls);
   member.is_learner = request->islearner();
   // An id is never used twice: like etcd's it depends on the time.
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  member.id = ComputeMemberId(
-      *urls, "", std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now).count()));
+  member.id = ComputeMemberId(*urls, "", std::to_string(context_->unix_ms() / 1000));
   if (absl::Status bad = table.CheckAdd(member, context_->config.max_learners); !bad.ok())
     return call->Finish(std::move(bad));
 

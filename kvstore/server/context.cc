@@ -1,5 +1,7 @@
 #include "kvstore/server/context.h"
 
+#include <chrono>
+
 namespace keel::kvstore {
 
 namespace {
@@ -15,6 +17,12 @@ size_t WriteVarint(uint64_t value, char* to) {
 }
 
 }  // namespace
+
+uint64_t ServerContext::SystemUnixMs() {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                   std::chrono::system_clock::now().time_since_epoch())
+                                   .count());
+}
 
 void ServerContext::AppendHeader(int64_t revision, std::string* out) const {
   // etcdserverpb.ResponseHeader by hand: it is in front of every response.

@@ -5,11 +5,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/asio_loop.h"
+#include "base/loop.h"
 #include "kvstore/apply/state_machine.h"
 #include "kvstore/server/config.h"
 #include "raft/driver/node.h"
@@ -20,16 +21,21 @@ namespace keel::kvstore {
 class SpaceWatch;
 
 struct ServerContext {
-  ServerContext(ServerConfig server_config, uint64_t cluster, uint64_t member)
-      : config(std::move(server_config)), cluster_id(cluster), member_id(member) {}
+  ServerContext(ServerConfig server_config, uint64_t cluster, uint64_t member,
+                std::function<uint64_t()> clock = nullptr)
+      : config(std::move(server_config)),
+        cluster_id(cluster),
+        member_id(member),
+        unix_ms(clock ? std::move(clock) : SystemUnixMs) {}
 
   const ServerConfig config;
   const uint64_t cluster_id;
   const uint64_t member_id;
+  const std::function<uint64_t()> unix_ms;  // wall clock; tells the ids of two runs apart
 
-  base::AsioLoop* loop = nullptr;             // owns proposals, leases and all timers here
-  std::vector<base::AsioLoop*> io_loops;      // serve connections; the first may be `loop`
-  std::vector<base::AsioLoop*> worker_loops;  // for what may take long
+  base::Loop* loop = nullptr;             // owns proposals, leases and all timers here
+  std::vector<base::Loop*> io_loops;      // serve connections; the first may be `loop`
+  std::vector<base::Loop*> worker_loops;  // for what may take long
 
   raft::Node* node = nullptr;
   raft::Transport* transport = nullptr;
@@ -50,12 +56,14 @@ struct ServerContext {
   void AppendClusterHeader(std::string* out) const { AppendHeader(0, out); }
 
   // The worker whose turn it is.
-  base::AsioLoop& NextWorker() const {
+  base::Loop& NextWorker() const {
     return *worker_loops[next_worker_.fetch_add(1, std::memory_order_relaxed) %
                          worker_loops.size()];
   }
 
  private:
+  static uint64_t SystemUnixMs();
+
   mutable std::atomic<size_t> next_worker_{0};
 };
 

@@ -20,9 +20,7 @@ LeaderCalls::LeaderCalls(ServerContext* context, ReadGate* gate)
     : context_(context),
       gate_(gate),
       // Answers to calls of an earlier run must not be taken for those of this one.
-      next_id_(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
-                                         std::chrono::system_clock::now().time_since_epoch())
-                                         .count())) {}
+      next_id_(context->unix_ms() * 1000) {}
 
 void LeaderCalls::Handle(Kind kind, Handler handler) { handlers_[kind] = std::move(handler); }
 

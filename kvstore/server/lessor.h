@@ -19,6 +19,7 @@
 #include <functional>
 #include <optional>
 #include <queue>
+#include <tuple>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -78,7 +79,9 @@ class Lessor {
   struct Due {
     base::TimePoint at;
     int64_t id;
-    bool operator>(const Due& other) const { return at > other.at; }
+    bool operator>(const Due& other) const {
+      return std::tie(at, id) > std::tie(other.at, other.id);
+    }
   };
   using Queue = std::priority_queue<Due, std::vector<Due>, std::greater<>>;
 

@@ -3,7 +3,6 @@
 #include <google/protobuf/io/coded_stream.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -11,20 +10,22 @@
 
 namespace keel::kvstore {
 
-namespace {
-
 using google::protobuf::io::CodedOutputStream;
 
-uint64_t UnixMs() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                   std::chrono::system_clock::now().time_since_epoch())
-                                   .count());
+namespace {
+
+// In the order in which they were proposed: a hash table has none.
+template <typename T>
+std::vector<std::pair<uint64_t, T>>& ById(std::vector<std::pair<uint64_t, T>>& items) {
+  std::sort(items.begin(), items.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  return items;
 }
 
 }  // namespace
 
 Proposals::Proposals(ServerContext* context)
-    : context_(context), ids_(context->member_id, UnixMs()) {}
+    : context_(context), ids_(context->member_id, context->unix_ms()) {}
 
 std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view request) const {
   // keel.kv.Command: id (1), proposer (2), the request as the client encoded it.
@@ -161,7 +162,7 @@ void Proposals::OnLeaderChange(bool has_leader) {
 }
 
 void Proposals::FailSentBefore(uint64_t reign) {
-  std::vector<Done> lost;
+  std::vector<std::pair<uint64_t, Done>> lost;
   {
     absl::MutexLock lock(&mutex_);
     for (auto it = waiting_.begin(); it != waiting_.end();) {
@@ -170,13 +171,13 @@ void Proposals::FailSentBefore(uint64_t reign) {
         ++it;
         continue;
       }
-      lost.push_back(std::move(it->second.done));
+      lost.emplace_back(it->first, std::move(it->second.done));
       waiting_bytes_ -= it->second.bytes;
       waiting_.erase(it++);
     }
   }
   failed_total_.fetch_add(lost.size(), std::memory_order_relaxed);
-  for (Done& done : lost) done(ErrTimeoutDueToLeaderFail(), nullptr);
+  for (auto& [id, done] : ById(lost)) done(ErrTimeoutDueToLeaderFail(), nullptr);
 }
 
 void Proposals::Retry() {
@@ -197,14 +198,14 @@ void Proposals::Retry() {
 }
 
 void Proposals::OnReset() {
-  std::vector<std::pair<Done, base::TimePoint>> lost;
+  std::vector<std::pair<uint64_t, Waiting>> lost;
   {
     absl::MutexLock lock(&mutex_);
-    for (auto& [id, waiting] : waiting_) lost.emplace_back(std::move(waiting.done), waiting.start);
+    for (auto& [id, waiting] : waiting_) lost.emplace_back(id, std::move(waiting));
     waiting_.clear();
     waiting_bytes_ = 0;
   }
-  for (auto& [done, start] : lost) done(TimeoutError(start), nullptr);
+  for (auto& [id, waiting] : ById(lost)) waiting.done(TimeoutError(waiting.start), nullptr);
 }
 
 void Proposals::Tick() {
@@ -230,15 +231,16 @@ void Proposals::Tick() {
 }
 
 void Proposals::Stop() {
-  absl::flat_hash_map<uint64_t, Waiting> left;
+  std::vector<std::pair<uint64_t, Waiting>> left;
   {
     absl::MutexLock lock(&mutex_);
     stopped_ = true;
-    left.swap(waiting_);
+    for (auto& [id, waiting] : waiting_) left.emplace_back(id, std::move(waiting));
+    waiting_.clear();
     waiting_bytes_ = 0;
     by_start_.clear();
   }
-  for (auto& [id, waiting] : left) waiting.done(ErrStopped(), nullptr);
+  for (auto& [id, waiting] : ById(left)) waiting.done(ErrStopped(), nullptr);
 }
 
 size_t Proposals::pending() const {

@@ -9,7 +9,7 @@ namespace {
 constexpr base::Duration kRetry = std::chrono::milliseconds(500);
 }  // namespace
 
-ReadGate::ReadGate(ServerContext* context, base::AsioLoop* loop)
+ReadGate::ReadGate(ServerContext* context, base::Loop* loop)
     : context_(context), loop_(loop), self_(std::make_shared<ReadGate*>(this)) {}
 
 void ReadGate::Read(Done done) {

@@ -25,9 +25,9 @@ class ReadGate {
   // On the gate's loop, once.
   using Done = absl::AnyInvocable<void(absl::StatusOr<ViewPtr>)>;
 
-  ReadGate(ServerContext* context, base::AsioLoop* loop);
+  ReadGate(ServerContext* context, base::Loop* loop);
 
-  base::AsioLoop& loop() const { return *loop_; }
+  base::Loop& loop() const { return *loop_; }
 
   void Read(Done done);
   // Asks again and fails what is out of time; called regularly.
@@ -55,7 +55,7 @@ class ReadGate {
   void FailLate(std::deque<PendingRead>& reads, base::TimePoint now);
 
   ServerContext* const context_;
-  base::AsioLoop* const loop_;
+  base::Loop* const loop_;
   // Outlives the gate inside callbacks that are still on their way.
   std::shared_ptr<ReadGate*> self_;
 

@@ -66,11 +66,23 @@ std::string PeerAddress(const Member& member) {
   return "";
 }
 
+// Runs `task` on the loop and waits for it.
+void RunOn(base::Loop& loop, base::Task task) {
+  if (loop.InLoop()) return task();
+  std::promise<void> done;
+  loop.Post([&] {
+    task();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
 }  // namespace
 
 struct Server::Parts {
   explicit Parts(ServerOptions options)
-      : context(std::move(options.config), options.identity.cluster_id, options.identity.member_id),
+      : context(std::move(options.config), options.identity.cluster_id, options.identity.member_id,
+                std::move(options.unix_ms)),
         identity(options.identity),
         proposals(&context),
         lessor(LessorOptions(options.loop, context.config, &proposals)),
@@ -81,7 +93,7 @@ struct Server::Parts {
     context.worker_loops = std::move(options.worker_loops);
     KEEL_CHECK(!context.worker_loops.empty());
     std::vector<ReadGate*> all;
-    for (base::AsioLoop* loop : context.io_loops) {
+    for (base::Loop* loop : context.io_loops) {
       all.push_back(gates.emplace_back(std::make_unique<ReadGate>(&context, loop)).get());
     }
     KEEL_CHECK(!all.empty() && &all[0]->loop() == context.loop);
@@ -148,8 +160,7 @@ void Server::Start(raft::Node* node, raft::Transport* transport, KvStateMachine*
   context.node = node;
   context.transport = transport;
   context.machine = machine;
-  std::promise<void> done;
-  context.loop->Post([this, &done] {
+  RunOn(*context.loop, [this] {
     parts_->started.store(true);
     ReadState();
     // The node may have begun to lead before the server could hear of it.
@@ -158,9 +169,7 @@ void Server::Start(raft::Node* node, raft::Transport* transport, KvStateMachine*
     parts_->state = raft::SoftState();
     OnStateChange(state, parts_->context.node->term());
     Tick();
-    done.set_value();
   });
-  done.get_future().wait();
 }
 
 void Server::RegisterOn(rpc::Server* server) {
@@ -195,8 +204,7 @@ void Server::Stop() {
   if (!parts_->started.load()) return;
   ServerContext& context = parts_->context;
   for (size_t i = 0; i < context.io_loops.size(); ++i) {
-    std::promise<void> done;
-    context.io_loops[i]->Post([this, i, &done] {
+    RunOn(*context.io_loops[i], [this, i] {
       if (i == 0 && !parts_->stopped) {
         parts_->stopped = true;
         parts_->context.loop->Cancel(parts_->timer);
@@ -205,9 +213,7 @@ void Server::Stop() {
         parts_->proposals.Stop();
       }
       parts_->gates[i]->Stop();
-      done.set_value();
     });
-    done.get_future().wait();
   }
   parts_->started.store(false);
 }

@@ -33,10 +33,11 @@ namespace keel::kvstore {
 struct ServerOptions {
   ServerConfig config;
   Identity identity;
-  base::AsioLoop* loop = nullptr;
-  std::vector<base::AsioLoop*> io_loops;      // at least one; the first is `loop`
-  std::vector<base::AsioLoop*> worker_loops;  // at least one
-  base::FileSystem* fs = nullptr;             // null: PosixFileSystem()
+  base::Loop* loop = nullptr;
+  std::vector<base::Loop*> io_loops;      // at least one; the first is `loop`
+  std::vector<base::Loop*> worker_loops;  // at least one
+  base::FileSystem* fs = nullptr;         // null: PosixFileSystem()
+  std::function<uint64_t()> unix_ms;      // wall clock; null: the system's
 };
 
 class Server final : public ApplySink {
@@ -49,7 +50,8 @@ class Server final : public ApplySink {
   void FillNodeOptions(raft::NodeOptions* options);
 
   // Leases and members are read, peers connected, timers started, and this
-  // member's name and client URLs told to the cluster. Not on one of the loops.
+  // member's name and client URLs told to the cluster. Not on one of the loops,
+  // unless all are run by one thread.
   // REQUIRES: node and state machine are open, the loops run.
   void Start(raft::Node* node, raft::Transport* transport, KvStateMachine* machine);
 

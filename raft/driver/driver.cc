@@ -127,6 +127,9 @@ void Driver::Start() {
                        std::mt19937_64(options_.random_seed + options_.id)](uint64_t n) mutable {
     return std::uniform_int_distribution<uint64_t>(0, n - 1)(random);
   };
+  if (options_.observer != nullptr) {
+    options_.observer->OnStart(*this, hard_state, opened_at_.conf, opened_at_.index);
+  }
   core_ = std::make_unique<Raft>(std::move(config), this, hard_state, opened_at_.conf,
                                  opened_at_.index);
   base::Log().info("raft started member={:x} term={} commit={} applied={} log=[{}, {}]",
@@ -274,6 +277,7 @@ void Driver::ReadQueued() {
 }
 
 void Driver::Process(Ready ready) {
+  if (options_.observer != nullptr) options_.observer->OnReady(ready, core_->term());
   if (ready.soft_state) {
     const SoftState& soft = *ready.soft_state;
     base::Log().info("raft member={:x} role={} leader={:x} term={}", options_.id,
@@ -450,7 +454,12 @@ void Driver::RefuseAll(const absl::Status& status) {
   }
   proposals_.clear();
   applier_->FailReads(std::exchange(reads_, {}), status);
-  for (auto& [context, reads] : reads_out_) applier_->FailReads(std::move(reads), status);
+  std::vector<uint64_t> contexts;
+  for (const auto& [context, reads] : reads_out_) contexts.push_back(context);
+  std::sort(contexts.begin(), contexts.end());  // in the order they were asked in
+  for (const uint64_t context : contexts) {
+    applier_->FailReads(std::move(reads_out_[context]), status);
+  }
   reads_out_.clear();
 }
 

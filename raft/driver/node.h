@@ -35,6 +35,17 @@
 
 namespace keel::raft {
 
+// Sees what the core does, for simulations and traces: before it is acted upon,
+// and without a say in it. On `loop`.
+class NodeObserver {
+ public:
+  virtual ~NodeObserver() = default;
+  // The core is about to be made from what `log` and `hard_state` hold.
+  virtual void OnStart(const LogView& log, const HardState& hard_state, const ConfState& conf,
+                       Index applied) = 0;
+  virtual void OnReady(const Ready& ready, Term term) = 0;
+};
+
 struct NodeOptions {
   NodeId id = kNoNode;
   base::Loop* loop = nullptr;
@@ -73,6 +84,7 @@ struct NodeOptions {
   std::function<void(NodeId from, std::string payload)> on_user_message;
   // A sync of the log took this long. On the log's thread; for metrics.
   std::function<void(base::Duration)> on_log_sync;
+  NodeObserver* observer = nullptr;  // outlives the node
 };
 
 class Node {
