@@ -144,10 +144,23 @@ class Posix final : public FileSystem {
 
   absl::Status CreateDirs(const std::string& path) override {
     std::error_code ec;
-    const bool fresh = !stdfs::exists(path, ec);
+    std::vector<stdfs::path> fresh;  // innermost first
+    for (stdfs::path dir = stdfs::path(path).lexically_normal();
+         !dir.empty() && !stdfs::exists(dir, ec); dir = dir.parent_path()) {
+      if (dir.has_filename()) fresh.push_back(dir);  // not the empty name behind a last slash
+    }
+    if (fresh.empty()) {
+      stdfs::create_directories(path, ec);
+      return ec ? ErrorCodeStatus(ec, StrCat("mkdir ", path)) : absl::OkStatus();
+    }
     stdfs::create_directories(path, ec);
     if (ec) return ErrorCodeStatus(ec, StrCat("mkdir ", path));
-    if (fresh) stdfs::permissions(path, stdfs::perms::owner_all, ec);
+    stdfs::permissions(path, stdfs::perms::owner_all, ec);
+    // Else a crash could take the folder, and with it what was synced inside.
+    for (const stdfs::path& dir : fresh) {
+      const std::string parent = dir.parent_path().string();
+      KEEL_RETURN_IF_ERROR(SyncDir(parent.empty() ? "." : parent));
+    }
     return absl::OkStatus();
   }
 

@@ -56,6 +56,7 @@ class FileSystem {
     kCreateEmpty,  // read and write; created, or emptied when there
   };
   virtual absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, Mode mode) = 0;
+  // With all folders above it; durable once it returns.
   virtual absl::Status CreateDirs(const std::string& path) = 0;
   // Names (not paths) of what is in a folder, sorted.
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& dir) = 0;

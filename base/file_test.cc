@@ -21,6 +21,14 @@ class FileTest : public ::testing::Test {
   const std::string dir_;
 };
 
+TEST_F(FileTest, CreatesFoldersAtAnyDepth) {
+  EXPECT_TRUE(fs_.CreateDirs(dir_ + "/x/y/z/").ok());
+  EXPECT_TRUE(fs_.CreateDirs(dir_ + "/x/y/z").ok());
+  EXPECT_EQ(*fs_.List(dir_ + "/x/y"), std::vector<std::string>{"z"});
+  EXPECT_TRUE(fs_.Open(dir_ + "/file", FileSystem::Mode::kCreate).ok());
+  EXPECT_FALSE(fs_.CreateDirs(dir_ + "/file/below").ok());
+}
+
 TEST_F(FileTest, WritesReadsAndTruncates) {
   auto file = fs_.Open(dir_ + "/a", FileSystem::Mode::kCreate);
   ASSERT_TRUE(file.ok());

@@ -109,6 +109,8 @@ struct DiskCounters {
   uint64_t misdirected_writes = 0;
 };
 
+struct DiskState;
+
 class SimDisk final : public base::FileSystem {
  public:
   explicit SimDisk(SimDiskOptions options);
@@ -196,11 +198,10 @@ class SimDisk final : public base::FileSystem {
   std::vector<std::string> Files() const;
 
  private:
-  class State;
   class OpenFile;
   class HeldLock;
 
-  const std::shared_ptr<State> state_;  // shared with what is open
+  const std::shared_ptr<DiskState> state_;  // shared with what is open
 };
 
 }  // namespace keel::sim
