@@ -2,9 +2,9 @@
 // cluster runs. Every hook is cheap: work in proportion to what is new.
 //
 //   RaftChecker checker;
-//   checker.OnAppend(1, ready.entries);        // when the member takes them into its log
+//   checker.OnAppend(1, ready.entries);        // with every Ready, as it is taken
+//   checker.OnStatus(raft.GetStatus());        // then, with no Ready left to take
 //   checker.OnSent(message);                   // every message that leaves a member
-//   checker.OnStatus(raft.GetStatus());        // after each step
 //   checker.OnApplied(1, entry, state_hash);   // after the state machine took it
 //   checker.OnRestart(1, hard_state, base, entries);   // what a member came back with
 //   if (!checker.verdict().ok()) stop(checker.verdict().text);
@@ -28,8 +28,8 @@ class RaftChecker {
   // The configuration of the members that start a cluster.
   explicit RaftChecker(raft::ConfState first = {});
 
-  // The member took these into its log: an entry at an index already there
-  // replaces it and all after it. In the order of Ready (snapshot, then entries).
+  // The member took these into its log (Ready::entries, durable or not): an entry at an index
+  // already there replaces it and all after it. In the order of Ready: snapshot, then entries.
   // Rules: leader append-only, log matching, committed entries stay.
   void OnAppend(raft::NodeId member, std::span<const raft::Entry> entries);
   // A snapshot replaced its whole log.
@@ -37,11 +37,11 @@ class RaftChecker {
   // Its log's entries up to `index` are gone, compacted.
   void OnCompact(raft::NodeId member, raft::Index index);
 
-  // A message left the member, so its promises bind now. Rules: one vote a
-  // term, and never for a shorter log than its own; nothing acknowledged that its log does not
-  // hold; no message of a term below an earlier one's.
+  // A message left the member, so its promises bind now. Rules: one vote a term; one
+  // leader a term speaks; nothing acknowledged that its log does not hold.
   void OnSent(const raft::Message& message);
 
+  // REQUIRES: all Readys so far were taken and given to OnSnapshot and OnAppend.
   // Rules: election safety, leader completeness, commit monotone and within the
   // log, term monotone, applied never above commit.
   void OnStatus(const raft::Status& status);
@@ -97,7 +97,6 @@ class RaftChecker {
     raft::Term sent_term = 0;
     std::map<raft::Term, raft::NodeId> votes;
     raft::Index promised = 0;  // acknowledged, and not replaced since
-    std::vector<Digest> promised_log;
 
     raft::Index last() const { return base + log.size(); }
   };
