@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "base/mutation.h"
+
 namespace keel::watch {
 namespace {
 
@@ -29,9 +31,11 @@ void ResponsePlan::Build(std::span<const EventRef> matched, size_t begin, const 
     const uint32_t revision_begin = i;
     size_t revision_bytes = 0;
     for (; i < count && events_[i].revision() == revision; ++i) {
+      if (KEEL_MUTATION(kWatchSplitsRevision) && i > revision_begin) break;
       revision_bytes += EventFieldBytes(events_[i].event(), prev_kv_);
     }
-    if (responses_.empty() || responses_.back().bytes + revision_bytes > bytes_target) {
+    if (responses_.empty() || responses_.back().bytes + revision_bytes > bytes_target ||
+        (KEEL_MUTATION(kWatchSplitsRevision) && responses_.back().last_revision == revision)) {
       responses_.emplace_back();
       responses_.back().first_revision = revision;
       responses_.back().begin = revision_begin;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 
 namespace keel::watch {
 namespace {
@@ -69,6 +70,7 @@ absl::StatusOr<CreateResult> Shard::Create(Stream& stream, const CreateOptions& 
   watcher.id = id;
   watcher.start_revision = start_revision;
   watcher.next_revision = start_revision == 0 ? result.revision + 1 : start_revision;
+  if (KEEL_MUTATION(kWatchStartOff) && start_revision == 0) ++watcher.next_revision;
   watcher.filter = options.filter;
   watcher.fragment = options.fragment;
   watcher.progress_notify = options.progress_notify;
@@ -133,7 +135,7 @@ void Shard::Publish() {
 // What follows live_ is not in memory any more: the state was replaced by a
 // snapshot, or this loop was held up for longer than the recent revisions last.
 void Shard::FallBehindAll() {
-  const int64_t next = live_ + 1;
+  const int64_t next = KEEL_MUTATION(kWatchGapAtReset) ? core_.recent.newest() + 1 : live_ + 1;
   live_ = core_.recent.newest();
   for (Stream* stream : streams_) {
     for (auto& [id, watcher] : stream->watchers_) {
@@ -183,7 +185,7 @@ void Shard::DeliverToGroup(WatcherGroup& group, const RevisionSpan& span,
 void Shard::Deliver(Watcher& watcher, const RevisionSpan& span, bool last_is_through) {
   const std::vector<EventRef>& matched = watcher.group->matched;
   size_t begin = 0;
-  if (matched.front().revision() < watcher.next_revision) {
+  if (matched.front().revision() < watcher.next_revision && !KEEL_MUTATION(kWatchDuplicates)) {
     begin = std::partition_point(
                 matched.begin(), matched.end(),
                 [&](const EventRef& ref) { return ref.revision() < watcher.next_revision; }) -
@@ -239,7 +241,8 @@ void Shard::AnswerProgress() {
   std::erase_if(progress_waiting_, [&](Stream* stream) {
     if (stream->watchers_.empty()) {
       stream->sink_.SendProgress(kAllWatchers, stream->progress_target_);
-    } else if (stream->behind_count_ > 0 || live_ < stream->progress_target_) {
+    } else if ((stream->behind_count_ > 0 || live_ < stream->progress_target_) &&
+               !KEEL_MUTATION(kProgressTooEarly)) {
       return false;
     } else if (std::none_of(
                    stream->watchers_.begin(), stream->watchers_.end(),

@@ -8,6 +8,7 @@
 #include "absl/container/inlined_vector.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutation.h"
 #include "watch/shard.h"
 
 namespace keel::watch {
@@ -115,6 +116,7 @@ void Shard::Advance(const RevisionSpan& span, const Audience& audience) {
 void Shard::AdvanceOne(Watcher& watcher, const RevisionSpan& span, const Audience& audience) {
   if (!IsEligible(watcher, span, audience.has_prev)) return;
   watcher.next_revision = span.through + 1;
+  if (KEEL_MUTATION(kWatchGapAtHandover) && watcher.next_revision == live_) ++watcher.next_revision;
   if (watcher.next_revision > live_) {
     SetSynced(watcher);
   } else {

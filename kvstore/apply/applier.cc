@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "kvstore/apply/check.h"
@@ -149,7 +150,8 @@ absl::Status Applier::ApplyPut(const PutView& put) {
     refused = ErrValueProvided();
   } else if (put.ignore_lease && put.lease != 0) {
     refused = ErrLeaseProvided();
-  } else if (put.lease != 0 && !state_.leases().Contains(put.lease)) {
+  } else if (put.lease != 0 && !state_.leases().Contains(put.lease) &&
+             !KEEL_MUTATION(kGrantOnRevoke)) {
     refused = ErrLeaseNotFound();
   }
   if (!refused.ok()) return absl::OkStatus();
@@ -211,11 +213,14 @@ absl::Status Applier::ApplyTxn(const TxnRequest& request) {
   });
   if (reads_past) KEEL_RETURN_IF_ERROR(commit_());
 
-  KEEL_ASSIGN_OR_RETURN(
-      const TxnPath path,
-      ChoosePath([this](const RangeOptions& options,
-                        RecordVisitor visit) { return writer().Range(options, visit); },
-                 request));
+  KEEL_ASSIGN_OR_RETURN(const TxnPath path,
+                        ChoosePath(
+                            [this](const RangeOptions& options, RecordVisitor visit) {
+                              if (KEEL_MUTATION(kTxnStaleCompare))
+                                return store_.view()->Range(options, visit);
+                              return writer().Range(options, visit);
+                            },
+                            request));
   // All that could be refused is found before anything is changed.
   for (const bool puts : {true, false}) {
     size_t next = 0;
@@ -259,6 +264,10 @@ absl::Status Applier::ExecuteTxn(const TxnRequest& request, const TxnPath& path,
   AppendVarintField(TxnResponse::kSucceededFieldNumber, path[at] ? 1 : 0, body);
   for (const RequestOp& op : ops) {
     std::string response;
+    if (KEEL_MUTATION(kTxnManyRevisions)) {
+      writer().End();
+      writer().Begin();
+    }
     switch (op.request_case()) {
       case RequestOp::kRequestRange: {
         if (!wanted_) break;  // nobody reads the answer, and it changes nothing
@@ -347,6 +356,10 @@ absl::Status Applier::ApplyLeaseRevoke(const etcdserverpb::LeaseRevokeRequest& r
   for (const std::string& key : keys) {
     KEEL_ASSIGN_OR_RETURN(const int64_t deleted,
                           writer().DeleteRange(KeyRange::Of(key, {}), [](const RecordView&) {}));
+    if (KEEL_MUTATION(kRevokeManyRevisions)) {
+      writer().End();
+      writer().Begin();
+    }
     KEEL_CHECK(deleted == 1, "a key attached to lease ", id, " does not exist");
   }
   writer().End();
@@ -362,7 +375,7 @@ absl::Status Applier::ApplyLeaseCheckpoint(const etcdserverpb::LeaseCheckpointRe
       outcome_->status = ErrLeaseNotFound();
       return absl::OkStatus();
     }
-    lease->remaining_ttl = checkpoint.remaining_ttl();
+    if (!KEEL_MUTATION(kForgetCheckpoint)) lease->remaining_ttl = checkpoint.remaining_ttl();
     state_.SetLease(writer(), *lease);
     notices_->push_back([lease = *lease](ApplySink& sink) { sink.OnLeaseCheckpointed(lease); });
   }

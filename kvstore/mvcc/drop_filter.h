@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/mutation.h"
 #include "kvstore/mvcc/coding.h"
 #include "rocksdb/compaction_filter.h"
 
@@ -22,10 +23,14 @@ class DropFilter : public rocksdb::CompactionFilter {
   bool Filter(int, const rocksdb::Slice& key, const rocksdb::Slice& value, std::string*,
               bool*) const override {
     if (key.size() < 8) return false;
-    if (events_) return static_cast<int64_t>(LoadBig64(key.data())) < revision_;
+    if (events_) {
+      const int64_t first_kept = KEEL_MUTATION(kCompactDropsEvents) ? revision_ + 1 : revision_;
+      return static_cast<int64_t>(LoadBig64(key.data())) < first_kept;
+    }
     if (value.size() < 8) return false;
     const auto superseded_by = static_cast<int64_t>(LoadBig64(value.data()));
     const auto mod = static_cast<int64_t>(~LoadBig64(key.data() + key.size() - 8));
+    if (KEEL_MUTATION(kCompactTooMuch)) return mod <= revision_;
     return superseded_by <= revision_ && mod < revision_;
   }
   const char* Name() const override { return "keel.DropFilter"; }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "kvstore/mvcc/coding.h"
@@ -132,7 +133,7 @@ absl::StatusOr<Writer::PutResult> Writer::Put(std::string_view key, std::string_
 
   const int64_t old_lease = prev == nullptr ? 0 : prev->lease;
   if (old_lease != lease) {
-    if (old_lease != 0)
+    if (old_lease != 0 && !KEEL_MUTATION(kOldLeaseKeepsKey))
       batch_.Delete(database_->family(Family::kLeaseKeys), LeaseKey(old_lease, key));
     if (lease != 0) batch_.Put(database_->family(Family::kLeaseKeys), LeaseKey(lease, key), {});
   }
@@ -250,9 +251,10 @@ absl::StatusOr<std::vector<std::string>> Writer::LeaseKeys(int64_t id) const {
 absl::Status Writer::Commit(uint64_t index, uint64_t term) {
   KEEL_CHECK(!in_transaction_);
   scratch_value_.clear();
-  AppendVarint(index, &scratch_value_);
+  AppendVarint(KEEL_MUTATION(kApplyTwice) && index > 0 ? index - 1 : index, &scratch_value_);
   AppendVarint(term, &scratch_value_);
-  AppendVarint(static_cast<uint64_t>(revision_), &scratch_value_);
+  AppendVarint(static_cast<uint64_t>(KEEL_MUTATION(kRevisionNotStored) ? revision_ - 1 : revision_),
+               &scratch_value_);
   AppendVarint(static_cast<uint64_t>(compact_revision_ + 1), &scratch_value_);
   PutMeta(kAppliedKey, scratch_value_);
   KEEL_RETURN_IF_ERROR(database_->Write(&batch_));

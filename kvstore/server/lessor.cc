@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutation.h"
 
 namespace keel::kvstore {
 
@@ -28,8 +29,8 @@ Lessor::Lessor(Options options) : options_(std::move(options)) {
 }
 
 void Lessor::Start(Timed& timed, base::Duration extra) {
-  const int64_t ttl =
-      timed.lease.remaining_ttl > 0 ? timed.lease.remaining_ttl : timed.lease.granted_ttl;
+  int64_t ttl = timed.lease.remaining_ttl > 0 ? timed.lease.remaining_ttl : timed.lease.granted_ttl;
+  if (KEEL_MUTATION(kLeaseExpiresEarly)) ttl /= 2;
   timed.revoking = false;
   timed.expiry = options_.loop->Now() + Seconds(ttl) + extra;
   expiries_.push({timed.expiry, timed.lease.id});
@@ -73,6 +74,7 @@ void Lessor::Assign(const std::vector<Lease>& leases) {
 void Lessor::Lead(bool leads) {
   if (leads == leads_) return;
   leads_ = leads;
+  if (!leads && KEEL_MUTATION(kFollowerExpires)) return;
   expiries_ = Queue();
   checkpoints_ = Queue();
   if (!leads) return;
@@ -88,7 +90,7 @@ std::optional<int64_t> Lessor::Renew(int64_t id) {
   if (timed.revoking || timed.expiry <= now) return std::nullopt;
   if (timed.lease.remaining_ttl > 0) {
     // The checkpoint would cut the renewed time short after a change of leader.
-    timed.lease.remaining_ttl = 0;
+    if (!KEEL_MUTATION(kRenewKeepsCheckpoint)) timed.lease.remaining_ttl = 0;
     options_.checkpoint({timed.lease});
   }
   const base::TimePoint expiry = now + Seconds(timed.lease.granted_ttl);
@@ -108,7 +110,7 @@ std::optional<int64_t> Lessor::Remaining(int64_t id) const {
 }
 
 void Lessor::Tick() {
-  if (!leads_) return;
+  if (!leads_ && !KEEL_MUTATION(kFollowerExpires)) return;
   const base::TimePoint now = options_.loop->Now();
   for (size_t revoked = 0;
        revoked < kMaxRevocationsPerTick && !expiries_.empty() && expiries_.top().at <= now;) {
@@ -118,6 +120,7 @@ void Lessor::Tick() {
     if (it == leases_.end()) continue;
     Timed& timed = it->second;
     if (timed.expiry > now) {
+      if (KEEL_MUTATION(kExpiryForgotten)) continue;
       expiries_.push({timed.expiry, due.id});
       continue;
     }

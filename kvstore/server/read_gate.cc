@@ -1,5 +1,6 @@
 #include "kvstore/server/read_gate.h"
 
+#include "base/mutation.h"
 #include "kvstore/server/errors.h"
 
 namespace keel::kvstore {
@@ -14,6 +15,16 @@ ReadGate::ReadGate(ServerContext* context, base::Loop* loop)
 
 void ReadGate::Read(Done done) {
   if (stopped_) return done(ErrStopped());
+  if (KEEL_MUTATION(kJoinRunningRound) && !round_.reads.empty()) {
+    round_.reads.push_back({std::move(done), loop_->Now()});
+    return;
+  }
+  if (KEEL_MUTATION(kStaleReadView)) {
+    done = [done = std::move(done),
+            stale = context_->machine->view()](absl::StatusOr<ViewPtr> view) mutable {
+      done(view.ok() ? std::move(stale) : std::move(view));
+    };
+  }
   queued_.push_back({std::move(done), loop_->Now()});
   if (!round_.reads.empty() || start_posted_) return;
   // At the end of this turn, so that all requests of one turn share the round.

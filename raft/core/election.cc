@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "raft/core/confchange.h"
 #include "raft/core/raft_impl.h"
 
@@ -140,7 +141,7 @@ void Raft::Impl::Campaign() { Hup(/*transfer=*/false); }
 void Raft::Impl::Hup(bool transfer) {
   if (role_ == Role::kLeader || !Promotable()) return;
   // A committed change of membership decides whose votes count: apply it first.
-  if (HasUnappliedConf()) return;
+  if (HasUnappliedConf() && !KEEL_MUTATION(kCampaignBeforeApply)) return;
   StartElection(config_.pre_vote && !transfer, transfer);
 }
 
@@ -197,7 +198,8 @@ void Raft::Impl::HandleVoteRequest(const Message& m) {
   const bool pre = m.type == MessageType::kPreVote;
   const bool free =
       vote_ == m.from || (vote_ == kNoNode && leader_ == kNoNode) || (pre && m.term > term_);
-  const bool granted = free && log_.UpToDate(m.index, m.log_term);
+  const bool granted = (free || KEEL_MUTATION(kVoteTwice)) &&
+                       (log_.UpToDate(m.index, m.log_term) || KEEL_MUTATION(kVoteForStaleLog));
   Message answer =
       NewMessage(pre ? MessageType::kPreVoteResponse : MessageType::kVoteResponse, m.from);
   // A granted pre-vote names the term it is for; a refusal brings the candidate up to ours.
@@ -214,6 +216,7 @@ void Raft::Impl::HandleVoteRequest(const Message& m) {
     vote_ = m.from;
     election_elapsed_ = 0;
   }
+  if (KEEL_MUTATION(kVoteBeforeDurable)) return Send(std::move(answer));
   SendWhenPersisted(std::move(answer));
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 
 namespace keel::raft {
 namespace {
@@ -112,8 +113,10 @@ void EntryLog::Replace(std::vector<Entry> entries) {
 }
 
 void EntryLog::Truncate(Index index) {
-  durable_ = std::min(durable_, index - 1);
-  for (Write& write : writes_) write.vouches = std::min(write.vouches, index - 1);
+  if (!KEEL_MUTATION(kTruncateKeepsDurable)) {
+    durable_ = std::min(durable_, index - 1);
+    for (Write& write : writes_) write.vouches = std::min(write.vouches, index - 1);
+  }
   if (InPending(index)) {
     pending_.resize(index - pending_.front().index);
   } else {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "raft/core/confchange.h"
 #include "raft/core/raft_impl.h"
 
@@ -27,6 +28,7 @@ void Raft::Impl::Acknowledge(NodeId to, Index index) {
   }
   Message m = NewMessage(MessageType::kAppendResponse, to);
   m.index = index;
+  if (KEEL_MUTATION(kAckBeforeDurable)) return Send(std::move(m));
   SendWhenPersisted(std::move(m));
 }
 
@@ -44,7 +46,9 @@ void Raft::Impl::HandleAppend(Message& m) {
     m.entries.erase(m.entries.begin(),
                     m.entries.begin() + static_cast<ptrdiff_t>(commit_ - m.index));
     m.index = commit_;
-  } else if (conf_.voters.empty() || !log_.Matches(m.index, m.log_term)) {
+  } else if (conf_.voters.empty() ||
+             !(log_.Matches(m.index, m.log_term) ||
+               (KEEL_MUTATION(kSkipLogMatching) && m.index <= log_.last_index()))) {
     // A member that joins has no configuration. The one that the entries build
     // on comes with a snapshot only, so it refuses entries from index 0 on too.
     const auto [hint, hint_term] = log_.ConflictByTerm(m.index, m.log_term);
@@ -58,22 +62,27 @@ void Raft::Impl::HandleAppend(Message& m) {
   }
   // Entries already here stay: a message overtaken by a later one must not cut the log short.
   auto fresh = std::find_if(m.entries.begin(), m.entries.end(), [this](const Entry& entry) {
+    if (KEEL_MUTATION(kCutOnOverlap)) return true;
+    if (KEEL_MUTATION(kKeepConflict) && entry.index <= log_.last_index()) return false;
     return !log_.Matches(entry.index, entry.term);
   });
   if (fresh != m.entries.end()) {
     KEEL_CHECK(fresh->index > commit_, "index=", fresh->index, " commit=", commit_);
     m.entries.erase(m.entries.begin(), fresh);
     const Index from = m.entries.front().index;
-    while (!conf_entries_.empty() && conf_entries_.back() >= from) conf_entries_.pop_back();
+    while (!conf_entries_.empty() && conf_entries_.back() >= from &&
+           !KEEL_MUTATION(kConfNotTruncated)) {
+      conf_entries_.pop_back();
+    }
     NoteConfEntries(m.entries);
     log_.Replace(std::move(m.entries));
   }
   const Index commit = commit_;
-  SetCommit(std::min(m.commit, last_new));
+  SetCommit(std::min(m.commit, KEEL_MUTATION(kCommitBeyondMatch) ? log_.last_index() : last_new));
   // Mere news of the commit index need no answer: the entries were acknowledged
   // before. Should that have been lost, the leader's ping brings no news and is answered.
   if (m.entries.empty() && commit_ > commit && last_new <= acknowledged_) return;
-  Acknowledge(m.from, last_new);
+  Acknowledge(m.from, KEEL_MUTATION(kAcknowledgeAll) ? log_.last_index() : last_new);
 }
 
 void Raft::Impl::HandleHeartbeat(const Message& m) {
@@ -87,7 +96,7 @@ void Raft::Impl::HandleHeartbeat(const Message& m) {
 
 void Raft::Impl::HandleSnapshot(Message& m) {
   const Index index = m.snapshot.index;
-  if (index > commit_) {
+  if (index > commit_ || (KEEL_MUTATION(kSnapshotOverNewer) && index > applied_)) {
     // A member that joins needs the snapshot for its configuration in any case.
     if (conf_.voters.empty() || !log_.Matches(index, m.snapshot.term)) {
       log_.Restore(std::move(m.snapshot));

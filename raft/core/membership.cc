@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "raft/core/confchange.h"
 #include "raft/core/raft_impl.h"
 
@@ -49,7 +50,7 @@ void Raft::Impl::SwitchConf(ConfState conf) {
     if (role_ != Role::kFollower && !Promotable()) BecomeFollower(term_, kNoNode);
     return;
   }
-  if (!IsVoter(conf_, id()) && retire_index_ == 0) {
+  if (!IsVoter(conf_, id()) && retire_index_ == 0 && !KEEL_MUTATION(kIgnoreOwnRemoval)) {
     // Its last duty: those that stay have to know that the change is committed,
     // or they could not elect anybody without those that go (thesis, 4.2.2).
     retire_index_ = commit_;

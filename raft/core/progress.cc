@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutation.h"
 
 namespace keel::raft {
 
@@ -16,8 +17,9 @@ bool Progress::Advance(Index index) {
 bool Progress::Retreat(Index rejected, Index hint) {
   if (state == State::kReplicate) {
     // Whatever is at or below match is known to be there: the answer was overtaken.
-    if (rejected <= match) return false;
+    if (rejected <= match && !KEEL_MUTATION(kStaleRejectRewinds)) return false;
     BecomeProbe();
+    if (KEEL_MUTATION(kStaleRejectRewinds)) next = std::min(rejected, hint + 1);
     return true;
   }
   // While probing only the newest probe counts.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/container/inlined_vector.h"
+#include "base/mutation.h"
 
 namespace keel::raft {
 
@@ -36,12 +37,13 @@ VoteResult MajorityVote(const std::vector<NodeId>& voters,
 }
 
 Index Quorum::Committed(absl::FunctionRef<Index(NodeId)> acked) const {
+  if (KEEL_MUTATION(kJointOneMajority)) return MajorityCommitted(incoming, acked);
   return std::min(MajorityCommitted(incoming, acked), MajorityCommitted(outgoing, acked));
 }
 
 VoteResult Quorum::Vote(absl::FunctionRef<std::optional<bool>(NodeId)> vote) const {
   const VoteResult in = MajorityVote(incoming, vote);
-  const VoteResult out = MajorityVote(outgoing, vote);
+  const VoteResult out = KEEL_MUTATION(kJointOneMajority) ? in : MajorityVote(outgoing, vote);
   if (in == out) return in;
   if (in == VoteResult::kLost || out == VoteResult::kLost) return VoteResult::kLost;
   return VoteResult::kPending;

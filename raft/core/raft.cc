@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "raft/core/confchange.h"
 #include "raft/core/raft_impl.h"
 
@@ -48,10 +49,12 @@ Raft::Impl::Impl(Config config, LogView* log, HardState hard_state, ConfState co
     term_ = log_.last_term();
     vote_ = kNoNode;
   }
+  if (KEEL_MUTATION(kForgetVote)) vote_ = kNoNode;
   applied_ = applied;
   handed_committed_ = applied;
   last_hard_state_ = hard_state;
-  if (config_.lease_reads && term_ > 0) no_votes_until_ = ticks_ + config_.election_ticks;
+  if (config_.lease_reads && term_ > 0 && !KEEL_MUTATION(kLeaseForgottenOnRestart))
+    no_votes_until_ = ticks_ + config_.election_ticks;
   if (!conf.voters.empty() || !conf.learners.empty()) {
     const absl::Status valid = CheckConf(conf);
     KEEL_CHECK(valid.ok(), valid.message());

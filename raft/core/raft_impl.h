@@ -164,6 +164,7 @@ class Raft::Impl {
   void Flush();
   HardState CurrentHardState() const { return {term_, vote_, commit_}; }
   SoftState CurrentSoftState() const { return {leader_, role_}; }
+  Index Appliable() const;
   bool HasCommitted() const;
   void TakeCommitted(Ready* ready);
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "raft/core/raft_impl.h"
 
 namespace keel::raft {
@@ -31,8 +32,8 @@ void Raft::Impl::FlushReads() {
   if (!leader_reads_.waiting()) return;
   // Until an entry of this term is committed a leader does not know how far the
   // terms before it had committed.
-  if (commit_ < term_start_) return;
-  if (IsSoleVoter() || LeaseValid()) {
+  if (commit_ < term_start_ && !KEEL_MUTATION(kReadBeforeOwnTerm)) return;
+  if (IsSoleVoter() || LeaseValid() || KEEL_MUTATION(kReadWithoutQuorum)) {
     AnswerReads(leader_reads_.TakeWaiting(), commit_);
   } else if (!leader_reads_.running()) {
     leader_reads_.Start(round_ + 1, commit_);
@@ -87,12 +88,15 @@ uint64_t Raft::Impl::QuorumRound() const {
 }
 
 bool Raft::Impl::LeaseValid() const {
-  if (!config_.lease_reads || transferee_ != kNoNode || lease_void_) return false;
+  if (!config_.lease_reads) return false;
+  if ((transferee_ != kNoNode || lease_void_) && !KEEL_MUTATION(kLeaseIgnoresTransfer))
+    return false;
   const uint64_t sent = rounds_.SentAt(QuorumRound());
   // Those who answered vote for nobody for election_ticks of their clocks.
   // Ticks are coarse on both sides, which takes two off; one more is the
   // allowance for drift between the clocks.
   constexpr uint64_t kMarginTicks = 3;
+  if (KEEL_MUTATION(kLeaseTooLong)) return sent > 0 && ticks_ - sent <= 4 * config_.election_ticks;
   return sent > 0 && ticks_ - sent + kMarginTicks <= config_.election_ticks;
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "raft/core/raft_impl.h"
 
 namespace keel::raft {
@@ -19,9 +20,14 @@ void Raft::Impl::Flush() {
   }
 }
 
-bool Raft::Impl::HasCommitted() const {
-  return handed_committed_ < std::min(commit_, log_.durable());
+// The end of what may be applied: committed, and durable here too.
+Index Raft::Impl::Appliable() const {
+  if (KEEL_MUTATION(kApplyUncommitted)) return log_.durable();
+  if (KEEL_MUTATION(kApplyUnsynced) && !log_.restoring()) return commit_;
+  return std::min(commit_, log_.durable());
 }
+
+bool Raft::Impl::HasCommitted() const { return handed_committed_ < Appliable(); }
 
 bool Raft::Impl::HasReady() {
   Flush();
@@ -42,7 +48,8 @@ Ready Raft::Impl::TakeReady() {
   TakeCommitted(&ready);
   ready.must_sync = log_.TakePending(ready.id, &ready.snapshot, &ready.entries);
   if (const HardState hard = CurrentHardState(); hard != last_hard_state_) {
-    ready.must_sync |= hard.term != last_hard_state_.term || hard.vote != last_hard_state_.vote;
+    ready.must_sync |= (hard.term != last_hard_state_.term || hard.vote != last_hard_state_.vote) &&
+                       !KEEL_MUTATION(kUnsyncedHardState);
     ready.hard_state = hard;
     last_hard_state_ = hard;
   }
@@ -58,7 +65,7 @@ Ready Raft::Impl::TakeReady() {
 void Raft::Impl::TakeCommitted(Ready* ready) {
   if (!HasCommitted()) return;
   const Index low = handed_committed_ + 1;
-  const Index high = std::min(commit_, log_.durable()) + 1;
+  const Index high = Appliable() + 1;
   absl::StatusOr<std::vector<Entry>> entries = log_.Slice(low, high, config_.max_committed_bytes);
   KEEL_CHECK(entries.ok(), "reading committed entries from ", low, ": ",
              entries.status().message());
@@ -80,7 +87,7 @@ void Raft::Impl::Persisted(uint64_t ready_id) {
     applied_ = std::max(applied_, snapshot->index);
     // Not before: until now the driver may have been applying older entries,
     // changes of membership among them.
-    SwitchConf(std::move(snapshot->conf));
+    if (!KEEL_MUTATION(kSnapshotWithoutConf)) SwitchConf(std::move(snapshot->conf));
   }
   if (role_ == Role::kCandidate && ready.term == term_ && ready.vote == id()) {
     RecordVote(id(), true);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "base/status.h"
 #include "raft/core/confchange.h"
 #include "raft/core/raft_impl.h"
@@ -27,7 +28,7 @@ absl::Status Raft::Impl::ProposeEntries(std::vector<Entry> entries) {
 }
 
 absl::Status Raft::Impl::CheckConfEntry(const Entry& entry) const {
-  if (!conf_entries_.empty()) {
+  if (!conf_entries_.empty() && !KEEL_MUTATION(kTwoConfChanges)) {
     return absl::FailedPreconditionError("another membership change is not yet applied");
   }
   const absl::StatusOr<ConfChange> change = DecodeConfChange(*entry.data);
@@ -63,6 +64,9 @@ void Raft::Impl::AppendOwn(EntryType type, Payload data) {
   const Index index = log_.last_index() + 1;
   uncommitted_bytes_ += data->size();
   if (type == EntryType::kConfChange) conf_entries_.push_back(index);
+  if (KEEL_MUTATION(kConfAtAppend) && type == EntryType::kConfChange) {
+    if (const auto change = DecodeConfChange(*data); change.ok()) ApplyConfChange(*change);
+  }
   log_.Append(Entry{.term = term_, .index = index, .type = type, .data = std::move(data)});
 }
 
@@ -87,11 +91,22 @@ void Raft::Impl::FlushForwards() {
 }
 
 bool Raft::Impl::MaybeCommit() {
-  const Index index = VotersQuorum().Committed(
-      [this](NodeId voter) { return voter == id() ? log_.durable() : Peer(voter)->match; });
+  Index index = VotersQuorum().Committed([this](NodeId voter) {
+    if (voter != id()) return Peer(voter)->match;
+    return KEEL_MUTATION(kCountUnsyncedSelf) ? log_.last_index() : log_.durable();
+  });
+  if (KEEL_MUTATION(kCommitWithoutQuorum)) index = log_.durable();
+  if (KEEL_MUTATION(kCountLearners) && !IsJoint(conf_)) {
+    std::vector<Index> reached;
+    for (const Progress& p : peers_) reached.push_back(p.id == id() ? log_.durable() : p.match);
+    std::sort(reached.begin(), reached.end(), std::greater<Index>());
+    const size_t majority = conf_.voters.size() / 2 + 1;
+    if (majority <= reached.size()) index = std::max(index, reached[majority - 1]);
+  }
   // Only entries of its own term are committed by counting; those before come
   // along with them (paper, 5.4.2 and figure 8).
-  if (index <= commit_ || index < term_start_) return false;
+  if (index <= commit_) return false;
+  if (index < term_start_ && !KEEL_MUTATION(kCommitOldTerm)) return false;
   SetCommit(index);
   return true;
 }
@@ -217,7 +232,7 @@ void Raft::Impl::BroadcastHeartbeat(bool voters_only) {
     if (peer.id == id() || (voters_only && peer.learner)) continue;
     Message m = NewMessage(MessageType::kHeartbeat, peer.id);
     // Only what the peer is known to hold: its log may differ beyond.
-    m.commit = std::min(peer.match, commit_);
+    m.commit = KEEL_MUTATION(kHeartbeatCommit) ? commit_ : std::min(peer.match, commit_);
     if (m.commit == commit_) peer.sent_commit = commit_;  // no need to tell it again
     m.context = round_;
     if (retire_index_ > 0 && peer.told_round == 0 && m.commit >= retire_index_) {
@@ -228,7 +243,7 @@ void Raft::Impl::BroadcastHeartbeat(bool voters_only) {
 }
 
 void Raft::Impl::HandleHeartbeatResponse(const Message& m, Progress& peer) {
-  peer.acked_round = std::max(peer.acked_round, m.context);
+  peer.acked_round = KEEL_MUTATION(kReadOldRound) ? round_ : std::max(peer.acked_round, m.context);
   if (m.context > peer.match_round && m.index < peer.match) {
     // It answered, after it had acknowledged `match`, that its log is shorter:
     // its disk was wiped or set back. That breaks its promises, and nothing here

@@ -6,6 +6,7 @@
 #include "base/asio_loop.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutation.h"
 #include "base/status.h"
 #include "base/strings.h"
 
@@ -309,13 +310,16 @@ void Driver::Process(Ready ready) {
     }
     write.snapshot = std::move(ready.snapshot);
   }
+  if (KEEL_MUTATION(kSendBeforePersisted) && !write.messages.empty()) {
+    transport_->Send(std::exchange(write.messages, {}));
+  }
   Submit(std::move(write));
 
   if (!ready.committed.empty()) applier_->Apply(std::move(ready.committed));
   for (const ReadState& read : ready.reads) {
     const auto it = reads_out_.find(read.context);
     if (it == reads_out_.end()) continue;
-    applier_->Read(read.index, std::move(it->second));
+    applier_->Read(KEEL_MUTATION(kReadsAtWrongIndex) ? 0 : read.index, std::move(it->second));
     reads_out_.erase(it);
   }
   for (const uint64_t context : ready.dropped_reads) {
@@ -434,6 +438,7 @@ void Driver::TruncateLog() {
     if (!self || !self->running()) return;
     self->truncating_ = false;
     if (self->restoring_) return;
+    if (KEEL_MUTATION(kTruncateUndurable)) durable = wanted;
     const Index at = std::min({durable, wanted, self->snapshots_->PinnedIndex()});
     if (at < self->log_->FirstIndex()) return;
     base::Log().info("truncating raft log index={}", at);

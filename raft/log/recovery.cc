@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/log.h"
+#include "base/mutation.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "raft/log/segment_pool.h"
@@ -254,12 +255,12 @@ class Reader {
     // The bytes at `offset` belong to the batch of the last record when that
     // was not its end, else to the next one.
     const uint64_t torn_batch = out_.unsealed ? out_.batch : out_.batch + 1;
-    if (beyond.batch_max > torn_batch) {
+    if (beyond.batch_max > torn_batch && !KEEL_MUTATION(kIgnoreCorruption)) {
       return Damaged(path, offset,
                      StrCat("no intact record, though a later one at offset ", beyond.batch_max_at,
                             " shows that there was one"));
     }
-    if (offset >= data.size()) return absl::OkStatus();
+    if (offset >= data.size() || KEEL_MUTATION(kKeepTornTail)) return absl::OkStatus();
     if (!out_.unsealed && beyond.end == 0 && !HasTagAt(data, offset, tag)) return absl::OkStatus();
     base::Log().warn(
         "raft log: cut the torn tail of a write that a crash interrupted path={} offset={}", path,

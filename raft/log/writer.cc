@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutation.h"
 #include "base/status.h"
 #include "base/strings.h"
 
@@ -145,7 +146,7 @@ absl::Status LogWriter::CommitBatch() {
   builder_->Finish();
   KEEL_RETURN_IF_ERROR(file_->WriteV(builder_->start(), builder_->Parts()));
   const base::TimePoint start = options_.write_loop->Now();
-  KEEL_RETURN_IF_ERROR(file_->Sync());
+  if (!KEEL_MUTATION(kNoFsync)) KEEL_RETURN_IF_ERROR(file_->Sync());
   if (options_.on_sync) options_.on_sync(options_.write_loop->Now() - start);
   batch_ = builder_->number();
   builder_.emplace(SegmentTag(identity_.salt, sequence_), builder_->end(), batch_ + 1);
@@ -172,7 +173,9 @@ absl::Status LogWriter::NextSegment() {
   capacity_bytes_ = capacity_bytes;
   builder_.emplace(SegmentTag(identity_.salt, sequence_), 0, batch_ + 1);
   builder_->AddRaw(EncodeSegmentHeader(identity_, sequence_));
-  builder_->Add(RecordType::kCheckpoint, EncodeCheckpoint(state_));
+  LogCheckpoint checkpoint = state_;
+  if (KEEL_MUTATION(kCheckpointWithoutVote)) checkpoint.hard_state = {};
+  builder_->Add(RecordType::kCheckpoint, EncodeCheckpoint(checkpoint));
   content_start_ = builder_->end();
   return absl::OkStatus();
 }
