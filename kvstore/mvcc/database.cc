@@ -1,5 +1,7 @@
 #include "kvstore/mvcc/database.h"
 
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 
 #include "base/check.h"
@@ -32,8 +34,24 @@ bool HasLz4() {
   return false;
 }
 
-// About the largest table file that a flush or a compaction writes.
-uint64_t FileBytes(const StoreOptions& options) { return options.write_buffer_bytes / 2; }
+// What RocksDB says goes to our log, for those who debug: what matters of it reaches its callers
+// as a status. Its own LOG file would stand in the way of a full disk: the first line that
+// cannot be written there ends a process whose RocksDB was built with assertions, as Debian's is.
+class EngineLog final : public rocksdb::Logger {
+ public:
+  explicit EngineLog(std::string path)
+      : Logger(rocksdb::WARN_LEVEL), path_(std::move(path)) {}
+
+  using Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char text[1024];
+    std::vsnprintf(text, sizeof(text), format, arguments);
+    base::Log().debug("store engine path={} says=\"{}\"", path_, text);
+  }
+
+ private:
+  const std::string path_;
+};
 
 rocksdb::ColumnFamilyOptions FamilyOptions(
     Family family, const StoreOptions& options, const rocksdb::BlockBasedTableOptions& table,
@@ -41,7 +59,6 @@ rocksdb::ColumnFamilyOptions FamilyOptions(
   rocksdb::ColumnFamilyOptions result;
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   result.write_buffer_size = options.write_buffer_bytes / 2;
-  result.target_file_size_base = FileBytes(options);
   result.max_write_buffer_number = 4;
   result.arena_block_size = 256 << 10;
   result.level_compaction_dynamic_level_bytes = true;
@@ -115,12 +132,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
   database->crash_on_close_ = options.crash_on_close;
   database->drop_revision_ = std::make_shared<std::atomic<int64_t>>(-1);
 
-  // A file ends a little later than its bound says.
-  database->guard_ = std::make_unique<SpaceGuard>(rocksdb::Env::Default(),
-                                                  FileBytes(options) + (4 << 20));
-
   rocksdb::DBOptions db_options;
-  db_options.env = database->guard_->env();
   db_options.create_if_missing = create;
   db_options.create_missing_column_families = create;
   db_options.atomic_flush = true;
@@ -132,9 +144,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
   db_options.enable_write_thread_adaptive_yield = false;
   db_options.max_open_files = 1000;
   db_options.bytes_per_sync = 1 << 20;
-  db_options.info_log_level = rocksdb::WARN_LEVEL;
-  db_options.keep_log_file_num = 4;
-  db_options.max_log_file_size = 4 << 20;
+  db_options.info_log = std::make_shared<EngineLog>(path);
   db_options.stats_dump_period_sec = 0;
   db_options.stats_persist_period_sec = 0;
   db_options.listeners.push_back(std::make_shared<Listener>(database.get()));

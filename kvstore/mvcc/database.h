@@ -18,7 +18,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "kvstore/mvcc/space_guard.h"
 #include "kvstore/mvcc/store_options.h"
 #include "rocksdb/db.h"
 
@@ -102,7 +101,6 @@ class Database {
   std::shared_ptr<std::atomic<int64_t>> drop_revision_;
   mutable absl::Mutex mutex_;
   absl::Status background_status_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<SpaceGuard> guard_;  // before db_: outlives it
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 };
