@@ -113,7 +113,7 @@ class Driver final : public TransportHandler,
   Transport* const transport_;
   std::unique_ptr<base::AsioLoop> own_log_loop_;
   std::unique_ptr<base::AsioLoop> own_fill_loop_;
-  std::unique_ptr<Log> log_;
+  std::unique_ptr<GroupLog> log_;
   std::shared_ptr<Applier> applier_;
   std::shared_ptr<OutgoingSnapshots> snapshots_;
   AppliedState opened_at_;  // what the state machine had at Open

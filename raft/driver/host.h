@@ -135,7 +135,7 @@ struct HostCounters {
   uint64_t turns = 0;              // in which a group took in or gave out something
   uint64_t messages_sent = 0;      // of groups
   uint64_t messages_received = 0;  // of groups
-  uint64_t sends = 0;              // hand-overs to the transport: what the messages were batched into
+  uint64_t sends = 0;  // hand-overs to the transport: what the messages were batched into
   uint64_t host_heartbeats_sent = 0;
   uint64_t refused_messages = 0;  // for a group that is not open here
   uint64_t quiesced = 0;          // times that a group fell asleep

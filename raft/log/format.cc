@@ -54,11 +54,27 @@ bool GetIds(std::string_view* in, std::vector<NodeId>* ids) {
   return true;
 }
 
+void PutConf(std::string* out, const ConfState& conf) {
+  Put<uint32_t>(out, conf.auto_leave ? 1 : 0);
+  PutIds(out, conf.voters);
+  PutIds(out, conf.learners);
+  PutIds(out, conf.voters_outgoing);
+  PutIds(out, conf.learners_next);
+}
+
+bool GetConf(std::string_view in, ConfState* conf) {
+  if (in.size() < 4) return false;
+  conf->auto_leave = Get<uint32_t>(in, 0) != 0;
+  in.remove_prefix(4);
+  return GetIds(&in, &conf->voters) && GetIds(&in, &conf->learners) &&
+         GetIds(&in, &conf->voters_outgoing) && GetIds(&in, &conf->learners_next) && in.empty();
+}
+
 }  // namespace
 
 std::string EncodeIdentity(const LogIdentity& identity) {
   std::string out(kIdentityMagic);
-  Put(&out, kLogFormatVersion);
+  Put(&out, identity.version);
   Put<uint32_t>(&out, 0);
   Put(&out, identity.cluster_id);
   Put(&out, identity.member_id);
@@ -67,21 +83,24 @@ std::string EncodeIdentity(const LogIdentity& identity) {
   return out;
 }
 
-absl::StatusOr<LogIdentity> DecodeIdentity(std::string_view data) {
+absl::StatusOr<LogIdentity> DecodeIdentity(std::string_view data, uint32_t wanted) {
   if (data.size() != kIdentityBytes || data.substr(0, 8) != kIdentityMagic ||
       Get<uint32_t>(data, 40) != Crc32c(data.substr(0, 40))) {
     return absl::DataLossError("not an intact Raft log identity");
   }
-  if (const auto version = Get<uint32_t>(data, 8); version != kLogFormatVersion) {
+  const auto version = Get<uint32_t>(data, 8);
+  if (version != wanted) {
     return absl::FailedPreconditionError(
-        base::StrCat("Raft log format ", version, "; this program knows ", kLogFormatVersion));
+        base::StrCat("Raft log format ", version, " instead of ", wanted,
+                     " (1 is the log of one group, 2 that of many)"));
   }
-  return LogIdentity{Get<uint64_t>(data, 16), Get<uint64_t>(data, 24), Get<uint64_t>(data, 32)};
+  return LogIdentity{Get<uint64_t>(data, 16), Get<uint64_t>(data, 24), Get<uint64_t>(data, 32),
+                     version};
 }
 
 std::string EncodeSegmentHeader(const LogIdentity& identity, uint64_t sequence) {
   std::string out(kSegmentMagic);
-  Put(&out, kLogFormatVersion);
+  Put(&out, identity.version);
   Put<uint32_t>(&out, 0);
   Put(&out, identity.cluster_id);
   Put(&out, identity.member_id);
@@ -127,12 +146,7 @@ std::string EncodeCheckpoint(const LogCheckpoint& checkpoint) {
   std::string out = EncodePoint(checkpoint.base);
   Put(&out, checkpoint.last);
   out += EncodeHardState(checkpoint.hard_state);
-  const ConfState& conf = checkpoint.initial_conf;
-  Put<uint32_t>(&out, conf.auto_leave ? 1 : 0);
-  PutIds(&out, conf.voters);
-  PutIds(&out, conf.learners);
-  PutIds(&out, conf.voters_outgoing);
-  PutIds(&out, conf.learners_next);
+  PutConf(&out, checkpoint.initial_conf);
   return out;
 }
 
@@ -142,15 +156,37 @@ std::optional<LogCheckpoint> DecodeCheckpoint(std::string_view body) {
                     Get<Index>(body, 16),
                     *DecodeHardState(body.substr(24, 24)),
                     {}};
-  ConfState& conf = out.initial_conf;
-  conf.auto_leave = Get<uint32_t>(body, 48) != 0;
-  body.remove_prefix(52);
-  if (!GetIds(&body, &conf.voters) || !GetIds(&body, &conf.learners) ||
-      !GetIds(&body, &conf.voters_outgoing) || !GetIds(&body, &conf.learners_next) ||
-      !body.empty()) {
-    return std::nullopt;
-  }
+  if (!GetConf(body.substr(48), &out.initial_conf)) return std::nullopt;
   return out;
+}
+
+std::string EncodeGroupState(const GroupState& state) {
+  std::string out = EncodePoint(state.base);
+  out += EncodeHardState(state.hard_state);
+  PutConf(&out, state.initial_conf);
+  return out;
+}
+
+std::optional<GroupState> DecodeGroupState(std::string_view body) {
+  if (body.size() < 44) return std::nullopt;
+  GroupState out{*DecodePoint(body.substr(0, 16)), *DecodeHardState(body.substr(16, 24)), {}};
+  if (!GetConf(body.substr(40), &out.initial_conf)) return std::nullopt;
+  return out;
+}
+
+std::string EncodeU64(uint64_t value) { return std::string(Bytes(value)); }
+
+std::optional<uint64_t> DecodeU64(std::string_view body) {
+  if (body.size() != 8) return std::nullopt;
+  return Get<uint64_t>(body, 0);
+}
+
+std::optional<GroupId> TakeGroup(std::string_view* body) {
+  if (body->size() < kGroupBytes) return std::nullopt;
+  const auto group = Get<GroupId>(*body, 0);
+  if (group == kNoGroup || group == kHostGroup) return std::nullopt;
+  body->remove_prefix(kGroupBytes);
+  return group;
 }
 
 std::optional<Entry> DecodeEntry(std::string_view body, uint8_t entry_type) {
@@ -163,6 +199,13 @@ std::optional<Entry> DecodeEntry(std::string_view body, uint8_t entry_type) {
   entry.type = static_cast<EntryType>(entry_type);
   entry.data = std::make_shared<const std::string>(body.substr(kEntryFixedBytes));
   return entry;
+}
+
+std::optional<LogPoint> EntryPoint(std::string_view body, uint8_t entry_type) {
+  if (body.size() < kEntryFixedBytes || entry_type > static_cast<uint8_t>(EntryType::kConfChange)) {
+    return std::nullopt;
+  }
+  return LogPoint{Get<Index>(body, 8), Get<Term>(body, 0)};
 }
 
 uint32_t SegmentTag(uint64_t salt, uint64_t sequence) {
@@ -223,6 +266,22 @@ uint64_t BatchBuilder::AddEntry(const Entry& entry) {
   std::memcpy(fixed, &entry.term, 8);
   std::memcpy(fixed + 8, &entry.index, 8);
   Begin(RecordType::kEntry, static_cast<uint8_t>(entry.type), {fixed, sizeof(fixed)}, *entry.data);
+  return offset;
+}
+
+void BatchBuilder::Add(GroupId group, RecordType type, std::string_view body) {
+  std::string whole(Bytes(group));
+  whole += body;
+  Begin(type, 0, whole, {});
+}
+
+uint64_t BatchBuilder::AddEntry(GroupId group, RecordType type, const Entry& entry) {
+  const uint64_t offset = end_;
+  char fixed[kGroupBytes + kEntryFixedBytes];
+  std::memcpy(fixed, &group, 8);
+  std::memcpy(fixed + 8, &entry.term, 8);
+  std::memcpy(fixed + 16, &entry.index, 8);
+  Begin(type, static_cast<uint8_t>(entry.type), {fixed, sizeof(fixed)}, *entry.data);
   return offset;
 }
 

@@ -1,5 +1,6 @@
 // The bytes of the Raft log on disk: identity file, segment header, records.
-// Specified, with a worked example, in docs/formats/raft-log.md.
+// Specified, with worked examples, in docs/formats/raft-log.md (one group) and
+// docs/formats/raft-shared-log.md (many).
 //
 //   BatchBuilder batch(SegmentTag(identity.salt, sequence), offset, number);
 //   batch.Add(RecordType::kHardState, EncodeHardState(hard_state));
@@ -24,10 +25,12 @@
 namespace keel::raft {
 
 inline constexpr uint32_t kLogFormatVersion = 1;
+inline constexpr uint32_t kSharedLogFormatVersion = 2;
 inline constexpr uint64_t kSegmentHeaderBytes = 64;
 inline constexpr uint64_t kRecordHeaderBytes = 24;
 inline constexpr uint64_t kRecordAlignBytes = 8;
 inline constexpr uint64_t kEntryFixedBytes = 16;  // of an entry's body, before its data
+inline constexpr uint64_t kGroupBytes = 8;        // before the body, in a shared log
 
 // Whom a log belongs to. `salt` is random and makes a record of another log,
 // or bytes that a client chose, unable to pass for a record of this one.
@@ -35,6 +38,7 @@ struct LogIdentity {
   uint64_t cluster_id = 0;
   uint64_t member_id = 0;
   uint64_t salt = 0;
+  uint32_t version = kLogFormatVersion;
 
   bool operator==(const LogIdentity&) const = default;
 };
@@ -55,6 +59,11 @@ enum class RecordType : uint8_t {
   kCheckpoint = 5,  // first of every segment: where the log stood
   kSegmentEnd = 6,  // last of every segment but the newest
   kSeal = 7,        // ends a batch whose tail was cut at start
+  // In a shared log only.
+  kHorizon = 8,      // first of every segment too: which segments are needed
+  kGroup = 9,        // all about a group but its entries
+  kMovedEntry = 10,  // an entry again, so that a segment can be freed
+  kRemovedGroup = 11,
 };
 
 // Body of kCheckpoint: the state all earlier segments lead to.
@@ -65,9 +74,17 @@ struct LogCheckpoint {
   ConfState initial_conf;  // of the cluster's first start
 };
 
+// Body of kGroup in a shared log, after the group's id.
+struct GroupState {
+  LogPoint base;
+  HardState hard_state;
+  ConfState initial_conf;
+};
+
 std::string EncodeIdentity(const LogIdentity& identity);
-// DataLoss when it is not an intact identity of this format.
-absl::StatusOr<LogIdentity> DecodeIdentity(std::string_view data);
+// DataLoss when it is not an intact identity; FailedPrecondition for another format.
+absl::StatusOr<LogIdentity> DecodeIdentity(std::string_view data,
+                                           uint32_t version = kLogFormatVersion);
 
 std::string EncodeSegmentHeader(const LogIdentity& identity, uint64_t sequence);
 // Nothing unless the header is intact and of this log and sequence.
@@ -79,8 +96,16 @@ std::string EncodeCheckpoint(const LogCheckpoint& checkpoint);
 std::optional<HardState> DecodeHardState(std::string_view body);
 std::optional<LogPoint> DecodePoint(std::string_view body);
 std::optional<LogCheckpoint> DecodeCheckpoint(std::string_view body);
+std::string EncodeGroupState(const GroupState& state);
+std::optional<GroupState> DecodeGroupState(std::string_view body);
+std::string EncodeU64(uint64_t value);
+std::optional<uint64_t> DecodeU64(std::string_view body);
+// Takes the group's id off the front of a body.
+std::optional<GroupId> TakeGroup(std::string_view* body);
 // The entry, its data copied.
 std::optional<Entry> DecodeEntry(std::string_view body, uint8_t entry_type);
+// Its index and term alone.
+std::optional<LogPoint> EntryPoint(std::string_view body, uint8_t entry_type);
 
 // Marks the records of one segment, and is what their checksums start from.
 // Derived from the salt, so that nobody can choose bytes that look like it.
@@ -119,8 +144,11 @@ class BatchBuilder {
   // Bytes ahead of the records (a segment's header). REQUIRES: nothing added yet.
   void AddRaw(std::string_view bytes);
   void Add(RecordType type, std::string_view body);
+  void Add(GroupId group, RecordType type, std::string_view body);
   // Returns the offset of the record.
   uint64_t AddEntry(const Entry& entry);
+  // In a shared log; kEntry or kMovedEntry.
+  uint64_t AddEntry(GroupId group, RecordType type, const Entry& entry);
   // Marks the last record and computes what is missing. REQUIRES: not empty.
   void Finish();
 

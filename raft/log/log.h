@@ -28,6 +28,7 @@
 #include "base/file.h"
 #include "base/loop.h"
 #include "raft/core/types.h"
+#include "raft/log/group_log.h"
 #include "raft/log/recovery.h"
 #include "raft/log/segment_pool.h"
 #include "raft/log/writer.h"
@@ -52,45 +53,29 @@ struct LogOptions {
   std::function<void(base::Duration)> on_sync;
 };
 
-class Log {
+class Log final : public GroupLog {
  public:
   // Creates the log, or reads it back. Errors: DataLoss (damage; nothing is
   // changed), FailedPrecondition (of another cluster or member), Unavailable
   // (held by another process), ResourceExhausted (no space).
   static absl::StatusOr<std::unique_ptr<Log>> Open(LogOptions options);
-  ~Log();
+  ~Log() override;
 
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  // As read back by Open.
-  const HardState& hard_state() const { return hard_state_; }
-  const ConfState& initial_conf() const { return initial_conf_; }
-
-  // The first index present, and the last; last = first - 1 when empty.
-  Index FirstIndex() const { return base_.index + 1; }
-  Index LastIndex() const { return last_; }
-  // Also for FirstIndex() - 1. OutOfRange when truncated away or beyond the end.
-  absl::StatusOr<Term> TermAt(Index index) const;
-  // Entries [low, high), at least one, then as many as `max_bytes` of data
-  // hold. OutOfRange when `low` is truncated away; DataLoss when the disk
-  // returns something else than was written. REQUIRES: low < high <= LastIndex() + 1.
-  absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high, uint64_t max_bytes) const;
-
-  // The lowest index such that the durable entries after it hold at most
-  // `bytes` of the disk. Takes time in proportion to their number.
-  Index IndexWithin(uint64_t bytes) const;
-
-  // Takes effect at once for the readers above; `durable` is called, in the
-  // order of the calls, once it cannot be lost. An entry at an index present
-  // replaces it and all after it. REQUIRES: entries follow the log without a
-  // gap; `truncate` unset (see Truncate). What needs no sync is not written
-  // until something does; `durable` may then be called at once.
-  void Append(LogWrite write, absl::AnyInvocable<void()> durable);
-
-  // Drops entries up to `index`, and segments with nothing else in them.
-  // REQUIRES: index <= LastIndex(). No effect below FirstIndex().
-  void Truncate(Index index);
+  // GroupLog.
+  const HardState& hard_state() const override { return hard_state_; }
+  const ConfState& initial_conf() const override { return initial_conf_; }
+  Index FirstIndex() const override { return base_.index + 1; }
+  Index LastIndex() const override { return last_; }
+  absl::StatusOr<Term> TermAt(Index index) const override;
+  absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high,
+                                             uint64_t max_bytes) const override;
+  Index IndexWithin(uint64_t bytes) const override;
+  void Append(LogWrite write, absl::AnyInvocable<void()> durable) override;
+  // Segments with nothing else in them go with the entries.
+  void Truncate(Index index) override;
 
  private:
   struct Pending {

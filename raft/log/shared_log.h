@@ -58,12 +58,12 @@ struct SharedLogOptions {
 struct SharedLogStats {
   uint64_t groups = 0;
   uint64_t segments = 0;
-  uint64_t log_bytes = 0;       // of segments but the newest
-  uint64_t live_bytes = 0;      // of records still needed, in all segments
-  uint64_t cached_bytes = 0;    // of entries' data in memory
-  uint64_t writes = 0;          // Appends and the like that became durable
-  uint64_t batches = 0;         // hand-overs of the writer: what they were batched into
-  uint64_t moved_bytes = 0;     // written again to free a segment
+  uint64_t log_bytes = 0;     // of segments but the newest
+  uint64_t live_bytes = 0;    // of records still needed, in all segments
+  uint64_t cached_bytes = 0;  // of entries' data in memory
+  uint64_t writes = 0;        // Appends and the like that became durable
+  uint64_t batches = 0;       // hand-overs of the writer: what they were batched into
+  uint64_t moved_bytes = 0;   // written again to free a segment
   uint64_t freed_segments = 0;
 };
 

@@ -15,6 +15,7 @@
 
 #include "raft/log/recovery.h"
 #include "raft/log/segment_pool.h"
+#include "raft/log/segment_writer.h"
 
 namespace keel::raft {
 
@@ -62,42 +63,25 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   // Queues a write. Any thread; writes happen in the order of the calls.
   void Write(LogWrite write);
   // Nothing is written or called back any more, but for what is being written.
-  void Stop() { stopped_.store(true); }
+  void Stop() {
+    stopped_.store(true);
+    segments_->Stop();
+  }
 
  private:
   void Flush();
   absl::Status WriteAll(const std::vector<LogWrite>& writes, LogWritten* written);
   absl::Status Add(RecordType type, std::string_view body);
-  // Changes to the next segment when `record_bytes` do not fit into this one.
-  absl::Status MakeRoom(uint64_t record_bytes);
-  absl::Status CommitBatch();
-  absl::Status NextSegment();
-  void PrepareNext();
-  void OnPrepared(std::string path, uint64_t bytes);
 
   const LogWriterOptions options_;
-  const std::shared_ptr<SegmentPool> pool_;
+  const std::shared_ptr<SegmentWriter> segments_;
   std::atomic<bool> stopped_{false};
 
   // On the write loop.
   std::vector<LogWrite> queue_;
   bool flush_scheduled_ = false;
   bool failed_ = false;
-
-  LogIdentity identity_;
-  LogCheckpoint state_;  // what the log holds, written or in builder_
-  std::unique_ptr<base::File> file_;
-  uint64_t sequence_ = 0;
-  uint64_t capacity_bytes_ = 0;
-  uint64_t content_start_ = 0;  // offset after the checkpoint
-  uint64_t batch_ = 0;          // the last one written
-  std::optional<BatchBuilder> builder_;
-
-  struct Next {
-    uint64_t bytes = 0;
-    bool name_durable = false;
-  };
-  std::optional<Next> next_;  // has the next segment's name already
+  LogCheckpoint state_;  // what the log holds, written or in the batch
 };
 
 }  // namespace keel::raft
