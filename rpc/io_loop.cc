@@ -1,6 +1,7 @@
 #include "rpc/io_loop.h"
 
 #include <boost/asio/post.hpp>
+#include <utility>
 
 #include "rpc/http2_connection.h"
 
@@ -24,10 +25,14 @@ void IoLoop::FlushLater(std::shared_ptr<Http2Connection> connection) {
   if (flush_posted_) return;
   flush_posted_ = true;
   // Behind every handler that is ready by now: what they answer joins in.
-  boost::asio::post(context(), [self = shared_from_this()] {
-    self->flush_posted_ = false;
-    self->FlushNow();
-  });
+  boost::asio::post(context(), [turn = FlushTurn(shared_from_this())] { turn.io->FlushNow(); });
+}
+
+IoLoop::FlushTurn::~FlushTurn() {
+  if (io == nullptr) return;
+  io->flush_posted_ = false;
+  // A loop that stopped never runs it: connections hold this, and this must not hold them.
+  const auto unflushed = std::exchange(io->dirty_, {});
 }
 
 void IoLoop::FlushNow() {

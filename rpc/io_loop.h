@@ -36,6 +36,14 @@ class IoLoop : public std::enable_shared_from_this<IoLoop> {
  private:
   explicit IoLoop(base::AsioLoop& loop);
 
+  // The posted flush: run, or dropped with its loop.
+  struct FlushTurn {
+    explicit FlushTurn(std::shared_ptr<IoLoop> owner) : io(std::move(owner)) {}
+    FlushTurn(FlushTurn&&) = default;
+    ~FlushTurn();
+    std::shared_ptr<IoLoop> io;
+  };
+
   base::AsioLoop& loop_;
   DeadlineWheel wheel_;
   std::vector<char> read_buffer_;

@@ -1,11 +1,14 @@
 #include "rpc/server.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -18,6 +21,30 @@ namespace keel::rpc {
 namespace internal {
 
 using boost::asio::ip::tcp;
+
+namespace {
+
+// An accepted connection on its way to another loop. A socket object would be
+// of one loop and might be destroyed after it.
+class Accepted {
+ public:
+  Accepted(int handle, tcp protocol) : handle_(handle), protocol_(protocol) {}
+  Accepted(Accepted&& other) noexcept
+      : handle_(std::exchange(other.handle_, -1)), protocol_(other.protocol_) {}
+  ~Accepted() {
+    if (handle_ >= 0) ::close(handle_);
+  }
+
+  Socket Take(boost::asio::io_context& context) {
+    return {context, protocol_, std::exchange(handle_, -1)};
+  }
+
+ private:
+  int handle_;
+  tcp protocol_;
+};
+
+}  // namespace
 
 // One listening socket; accepts on the first loop, for all of them in turn.
 class Listener : public std::enable_shared_from_this<Listener> {
@@ -57,10 +84,9 @@ struct ServerShared {
 };
 
 void Listener::Accept() {
-  ServerLoop& target = shared_.NextLoop();
   acceptor_.async_accept(
-      target.io->context(), [self = shared_from_this(), loop = target.shared_from_this()](
-                                boost::system::error_code error, Socket socket) mutable {
+      shared_.asio_loops.front()->context(),
+      [self = shared_from_this()](boost::system::error_code error, Socket socket) mutable {
         if (!self->acceptor_.is_open()) return;
         if (error) {
           // Most likely out of file descriptors: go on when some may be free.
@@ -71,12 +97,15 @@ void Listener::Accept() {
           });
           return;
         }
+        const auto loop = self->shared_.NextLoop().shared_from_this();
         if (loop->io->loop().InLoop()) {
           loop->Accept(std::move(socket));
         } else {
-          boost::asio::post(loop->io->context(), [loop, socket = std::move(socket)]() mutable {
-            loop->Accept(std::move(socket));
-          });
+          const tcp protocol = self->acceptor_.local_endpoint().protocol();
+          boost::asio::post(loop->io->context(),
+                            [loop, accepted = Accepted(socket.release(), protocol)]() mutable {
+                              loop->Accept(accepted.Take(loop->io->context()));
+                            });
         }
         self->Accept();
       });

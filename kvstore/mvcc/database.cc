@@ -39,8 +39,7 @@ bool HasLz4() {
 // cannot be written there ends a process whose RocksDB was built with assertions, as Debian's is.
 class EngineLog final : public rocksdb::Logger {
  public:
-  explicit EngineLog(std::string path)
-      : Logger(rocksdb::WARN_LEVEL), path_(std::move(path)) {}
+  explicit EngineLog(std::string path) : Logger(rocksdb::WARN_LEVEL), path_(std::move(path)) {}
 
   using Logger::Logv;
   void Logv(const char* format, va_list arguments) override {
