@@ -62,7 +62,8 @@ std::string List(const std::vector<Entry>& entries) {
 }  // namespace
 
 std::string Describe(const Entry& entry) {
-  std::string text = At(entry.index, entry.term);
+  // A proposal on its way to the leader has no place yet.
+  std::string text = entry.index > 0 ? At(entry.index, entry.term) : "";
   if (entry.type == EntryType::kNormal) {
     return entry.data->empty() ? text : StrCat(text, " ", *entry.data);
   }
@@ -88,8 +89,8 @@ std::string Describe(const Message& m) {
       break;
     case MessageType::kPropose:
       text += " [";
-      for (size_t i = 0; i < m.entries.size(); ++i) {
-        text += StrCat(i == 0 ? "" : ", ", *m.entries[i].data);
+      for (const Entry& entry : m.entries) {
+        text += StrCat(&entry == m.entries.data() ? "" : ", ", Describe(entry).substr(1));
       }
       text += "]";
       break;

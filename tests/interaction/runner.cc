@@ -1,6 +1,7 @@
 #include "tests/interaction/runner.h"
 
 #include <sstream>
+#include <utility>
 
 #include "base/check.h"
 #include "tests/interaction/describe.h"
@@ -21,6 +22,10 @@ void Set(Config& config, const std::string& key, uint64_t value) {
     config.max_message_bytes = value;
   else if (key == "max_inflight_messages")
     config.max_inflight_messages = value;
+  else if (key == "max_inflight_bytes")
+    config.max_inflight_bytes = value;
+  else if (key == "max_uncommitted_bytes")
+    config.max_uncommitted_bytes = value;
   else if (key == "disk_stall_ticks")
     config.disk_stall_ticks = value;
   else
@@ -55,7 +60,23 @@ void Runner::Nodes(const Words& words) {
   net_ = std::make_unique<Network>(voters, learners, config);
   for (NodeId id : net_->ids()) Watch(id);
   net_->on_message = [this](const Message& m, bool lost) {
-    Print(Describe(m) + (lost ? " (lost)" : ""));
+    Print(Describe(m) + (!lost ? "" : held_ ? " (held)" : " (lost)"));
+  };
+  Interfere();
+}
+
+// What `lose`, `hold` and `copy` asked for.
+void Runner::Interfere() {
+  net_->drop = [this](const Message& m) {
+    const std::string text = Describe(m);
+    held_ = false;
+    for (const auto& [verb, type, to] : interference_) {
+      if (m.to != to || (text + " ").find(" " + type + " ") == std::string::npos) continue;
+      if (verb != "lose") kept_.push_back(m);
+      held_ = verb == "hold";
+      if (verb != "copy") return true;
+    }
+    return false;
   };
 }
 
@@ -124,18 +145,27 @@ std::string Runner::Execute(const std::string& line) {
     }
   } else if (verb == "isolate") {
     net_->Isolate(id);
-  } else if (verb == "lose") {
-    lose_.emplace_back(words.at(1), Id(words.at(2)));
-    net_->drop = [this](const Message& m) {
-      const std::string text = Describe(m);
-      for (const auto& [type, to] : lose_) {
-        if (m.to == to && text.find(" " + type + " ") != std::string::npos) return true;
-      }
-      return false;
-    };
+  } else if (verb == "lose" || verb == "hold" || verb == "copy") {
+    interference_.push_back({verb, words.at(1), Id(words.at(2))});
+  } else if (verb == "release") {
+    interference_.clear();
+    for (Message& m : std::exchange(kept_, {})) net_->Post(std::move(m));
   } else if (verb == "heal") {
-    lose_.clear();
+    interference_.clear();
     net_->Heal();
+    Interfere();
+  } else if (verb == "unreachable") {
+    net_->raft(id).ReportUnreachable(Id(words.at(2)));
+  } else if (verb == "start-with") {
+    std::vector<Term> terms;
+    size_t i = 2;
+    for (; i < words.size() && words[i] != "in"; ++i) terms.push_back(std::stoull(words[i]));
+    (*net_)[id].StartWith(terms, i < words.size() ? std::stoull(words.at(i + 1)) : terms.back());
+    hard_states_[id] = net_->raft(id).GetStatus().hard_state;
+  } else if (verb == "hold-apply") {
+    (*net_)[id].hold_apply = true;
+  } else if (verb == "release-apply") {
+    (*net_)[id].hold_apply = false;
   } else if (verb == "hold-disk") {
     (*net_)[id].hold_disk = true;
   } else if (verb == "release-disk") {

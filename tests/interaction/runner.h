@@ -9,7 +9,13 @@
 //   > settle quietly
 //   > tick 1 5                   member 1, five ticks; "tick all 5"
 //   > isolate 3 | lose append 3 (messages of that type to 3) | heal
+//   > hold append 3 | copy append 3    keep them (in their place, or beside)
+//   > release                          deliver what was kept, and interfere no more
 //   > hold-disk 1 | persist 1 (one write) | release-disk 1
+//   > hold-apply 1 | release-apply 1
+//   > start-with 1 1 1 4 [in 7]        a log with entries of these terms, all durable,
+//                                      in the term given or that of the last
+//   > unreachable 1 3                  1's transport says so of 3
 //   > compact 1 4 (snapshot what is applied, drop entries up to 4) | restart 1 | wipe 1
 //   > log 1 | status | progress 1 | applied
 #pragma once
@@ -33,13 +39,20 @@ class Runner {
 
   void Nodes(const Words& words);
   void Watch(NodeId id);
+  void Interfere();
   void Print(const std::string& line);
   void Say(const absl::Status& status);
   ConfChange ParseChange(const Words& words) const;
 
   std::unique_ptr<Network> net_;
   std::map<NodeId, HardState> hard_states_;
-  std::vector<std::pair<std::string, NodeId>> lose_;
+  struct Interference {
+    std::string verb, type;
+    NodeId to;
+  };
+  std::vector<Interference> interference_;
+  std::vector<Message> kept_;
+  bool held_ = false;  // the message at hand
   bool quiet_ = false;
   std::string output_;
 };

@@ -38,6 +38,16 @@ void Member::Wipe() {
   Restart();
 }
 
+void Member::StartWith(const std::vector<Term>& terms, Term term) {
+  std::vector<Entry> entries;
+  for (Term each : terms) {
+    entries.push_back({each, entries.size() + 1, EntryType::kNormal, Data("")});
+  }
+  disk_.Append(entries);
+  hard_state_.term = term;
+  Restart();
+}
+
 void Member::Process() {
   while (raft_->HasReady()) {
     Ready ready = raft_->TakeReady();

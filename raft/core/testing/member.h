@@ -41,6 +41,9 @@ class Member {
   void Restart();
   // A new disk: nothing is left but the configuration it was first started with.
   void Wipe();
+  // Before anything happened: the log holds entries of these terms, all
+  // durable, and the member is in `term`. Nothing is committed.
+  void StartWith(const std::vector<Term>& terms, Term term);
   // Snapshots the state machine as applied and drops the log up to `index`.
   void Compact(Index index);
 
@@ -95,6 +98,8 @@ class Network {
 
   // Delivers messages in the order they were sent until nothing moves.
   void Settle();
+  // Puts a message on the network, behind those on their way.
+  void Post(Message m) { messages_.push_back(std::move(m)); }
   // One tick for everybody, then Settle.
   void Tick(int ticks = 1);
   // `id` campaigns and everybody settles. Stops the process if it does not win.
