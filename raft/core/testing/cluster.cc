@@ -94,10 +94,16 @@ void Cluster::Start(Node& node) {
   config.random = [this](uint64_t n) { return Random(n); };
   node.raft = std::make_unique<Raft>(std::move(config), node.log.get(), node.hard_state, node.conf,
                                      node.applied);
+  if (options_.observer != nullptr) {
+    const Index base = node.disk.FirstIndex() - 1;
+    options_.observer->OnStart(node.id, node.hard_state, {base, *node.disk.TermAt(base), {}},
+                               node.disk.entries(), node.applied);
+  }
 }
 
 void Cluster::Crash(Node& node) {
   ++crashes_;
+  if (options_.observer != nullptr) options_.observer->OnCrash(node.id);
   node.raft.reset();
   node.log.reset();
   node.writes.clear();
@@ -106,6 +112,7 @@ void Cluster::Crash(Node& node) {
 }
 
 void Cluster::Post(const Message& m) {
+  if (options_.observer != nullptr) options_.observer->OnSent(m);
   if (cut_.contains({m.from, m.to})) {
     if (m.type == MessageType::kSnapshot) {
       if (Node& from = *nodes_.at(m.from); from.raft != nullptr) {
@@ -145,6 +152,7 @@ void Cluster::Drain(Node& node) {
   if (node.raft == nullptr || Chance(temper_.late_driver)) return;
   while (node.raft->HasReady()) {
     Ready ready = node.raft->TakeReady();
+    if (options_.observer != nullptr) options_.observer->OnReady(node.id, ready);
     if (ready.snapshot) node.log->Restore(*ready.snapshot);
     node.log->Append(ready.entries);
     for (const Message& m : ready.messages) Post(m);
@@ -168,6 +176,7 @@ void Cluster::Drain(Node& node) {
     node.writes.push_back({std::move(ready)});
     if (node.raft->role() == Role::kLeader) CheckLeader(node);
   }
+  if (options_.observer != nullptr) options_.observer->OnStatus(node.raft->GetStatus());
 }
 
 void Cluster::Persist(Node& node) {
@@ -204,6 +213,7 @@ void Cluster::ApplyOne(Node& node) {
     ++conf_changes_;
   }
   node.applied = entry.index;
+  if (options_.observer != nullptr) options_.observer->OnApplied(node.id, entry, node.conf);
   node.raft->Applied(entry.index);
   Drain(node);
 }
@@ -224,6 +234,9 @@ void Cluster::Compact(Node& node) {
   for (MemoryLog* log : {node.log.get(), &node.disk}) {
     log->SetSnapshot(meta);
     if (meta.index > keep) log->Compact(meta.index - keep);
+  }
+  if (options_.observer != nullptr && meta.index > keep) {
+    options_.observer->OnCompact(node.id, meta.index - keep);
   }
 }
 

@@ -26,6 +26,21 @@
 
 namespace keel::raft::testing {
 
+// Told of what members do, for checks beyond the cluster's own. All calls come in
+// the order in which things happen; OnStatus only when no Ready is left to take.
+class ClusterObserver {
+ public:
+  virtual ~ClusterObserver() = default;
+  virtual void OnStart(NodeId id, const HardState& hard_state, const SnapshotMeta& base,
+                       const std::vector<Entry>& entries, Index applied) = 0;
+  virtual void OnCrash(NodeId id) = 0;
+  virtual void OnReady(NodeId id, const Ready& ready) = 0;
+  virtual void OnStatus(const Status& status) = 0;
+  virtual void OnSent(const Message& message) = 0;
+  virtual void OnApplied(NodeId id, const Entry& entry, const ConfState& conf_after) = 0;
+  virtual void OnCompact(NodeId id, Index index) = 0;
+};
+
 struct ClusterOptions {
   std::vector<NodeId> voters = {1, 2, 3};
   std::vector<NodeId> learners;
@@ -38,6 +53,7 @@ struct ClusterOptions {
   bool compact = true;
   bool lockstep = false;  // all clocks tick together, as leases require
   Config config;          // id and random are filled in per member
+  ClusterObserver* observer = nullptr;
 };
 
 class Cluster {
