@@ -49,6 +49,7 @@ absl::Status Driver::Open(StateMachine* state_machine) {
   log.cluster_id = options_.cluster_id;
   log.member_id = options_.id;
   log.segment_bytes = options_.segment_bytes;
+  log.memory_bytes = options_.log_memory_bytes;
   log.initial_conf = options_.initial_conf;
   log.random = [&random] { return random(); };
   log.on_sync = options_.on_log_sync;
