@@ -38,6 +38,8 @@ std::string SegmentPool::SparePath(const std::string& dir, uint64_t number) {
   return StrCat(dir, "/", kSparePrefix, number);
 }
 
+std::string SegmentPool::FillPath(const std::string& dir) { return StrCat(dir, "/", kFillName); }
+
 bool SegmentPool::IsPoolFile(const std::string& name) {
   return name.compare(0, kSparePrefix.size(), kSparePrefix) == 0 || name == kFillName;
 }

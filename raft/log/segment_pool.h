@@ -43,6 +43,8 @@ class SegmentPool : public std::enable_shared_from_this<SegmentPool> {
   // Creates `path`, filled with zeroes and synced. Blocks.
   static absl::Status Fill(base::FileSystem& fs, const std::string& path, uint64_t bytes);
   static std::string SparePath(const std::string& dir, uint64_t number);
+  // Where a segment is made; what lies there is of no use after a restart.
+  static std::string FillPath(const std::string& dir);
   static bool IsPoolFile(const std::string& name);
 
  private:

@@ -88,7 +88,7 @@ class Reader {
     if (read_ == 0) {
       return LogDamaged(SegmentPath(dir_, sequences.front()), 0, "no segment has an intact header");
     }
-    return absl::OkStatus();
+    return CutTornTail();
   }
 
  private:
@@ -152,15 +152,11 @@ class Reader {
     }
     if (offset >= data.size() || KEEL_MUTATION(kKeepTornTail)) return absl::OkStatus();
     if (!out_.unsealed && beyond.end == 0 && !HasTagAt(data, offset, tag)) return absl::OkStatus();
-    base::Log().warn(
-        "raft log: cut the torn tail of a write that a crash interrupted path={} offset={}", path,
-        offset);
     // Intact records behind the cut must not come back once new ones lie before them.
     const uint64_t end =
         std::min<uint64_t>(std::max(beyond.end, offset + kRecordHeaderBytes), data.size());
-    KEEL_ASSIGN_OR_RETURN(auto file, fs_.Open(path, FileSystem::Mode::kReadWrite));
-    KEEL_RETURN_IF_ERROR(file->Write(offset, std::string(end - offset, '\0')));
-    return file->Sync();
+    cut_ = Cut{path, offset, end};
+    return absl::OkStatus();
   }
 
   // The log ended before these segments, so none of them may hold anything.
@@ -175,9 +171,22 @@ class Reader {
             SegmentPath(dir_, out_.last_sequence), out_.append_offset,
             StrCat("no intact record, though a later segment ", path, " shows that there was one"));
       }
+    }
+    for (size_t i = from; i < sequences.size(); ++i) {
       KEEL_RETURN_IF_ERROR(SetAside(sequences[i], true));
     }
     return absl::OkStatus();
+  }
+
+  // Once it is clear that nothing is damaged.
+  absl::Status CutTornTail() {
+    if (!cut_) return absl::OkStatus();
+    base::Log().warn(
+        "raft log: cut the torn tail of a write that a crash interrupted path={} offset={}",
+        cut_->path, cut_->offset);
+    KEEL_ASSIGN_OR_RETURN(auto file, fs_.Open(cut_->path, FileSystem::Mode::kReadWrite));
+    KEEL_RETURN_IF_ERROR(file->Write(cut_->offset, std::string(cut_->end - cut_->offset, '\0')));
+    return file->Sync();
   }
 
   // A segment made ready and not used goes back to the pool.
@@ -193,6 +202,12 @@ class Reader {
   LogTail& out_;
   size_t read_ = 0;  // segments with an intact start
   bool ended_ = false;
+  struct Cut {
+    std::string path;
+    uint64_t offset = 0;
+    uint64_t end = 0;
+  };
+  std::optional<Cut> cut_;
 };
 
 }  // namespace

@@ -45,6 +45,7 @@ absl::Status SegmentWriter::Start(const LogTail& tail) {
   batch_ = tail.batch;
   KEEL_ASSIGN_OR_RETURN(
       file_, options_.fs->Open(SegmentPath(options_.dir, sequence_), FileSystem::Mode::kReadWrite));
+  KEEL_RETURN_IF_ERROR(Settle(tail.append_offset, tail.complete));
   content_start_ = 0;  // Not known, and only a bound: whatever is there counts as content.
   if (tail.complete) {
     KEEL_RETURN_IF_ERROR(NextSegment());
@@ -60,6 +61,40 @@ absl::Status SegmentWriter::Start(const LogTail& tail) {
   }
   PrepareNext();
   return absl::OkStatus();
+}
+
+// What was read back counts as durable from now on, and need not be: a process that was killed
+// between write and sync leaves its last batch, and its last new names, to the system's cache;
+// and after a failed sync the cache may show what no later sync of that file will write ("Can
+// Applications Recover from fsync Failures?", ATC 2020). So the last segment's content moves to a
+// file of its own.
+absl::Status SegmentWriter::Settle(uint64_t content_bytes, bool complete) {
+  FileSystem& fs = *options_.fs;
+  const std::string path = SegmentPath(options_.dir, sequence_);
+  const std::string copy = SegmentPool::FillPath(options_.dir);
+  KEEL_ASSIGN_OR_RETURN(const std::string content, file_->Read(0, content_bytes));
+  KEEL_CHECK(content.size() == content_bytes, "read=", content.size(), " of=", content_bytes);
+  const uint64_t capacity =
+      complete ? content_bytes : std::min(capacity_bytes_, content_bytes + kSmallSegmentBytes);
+  const auto move = [&]() -> absl::Status {
+    KEEL_RETURN_IF_ERROR(SegmentPool::Fill(fs, copy, capacity));
+    KEEL_ASSIGN_OR_RETURN(auto file, fs.Open(copy, FileSystem::Mode::kReadWrite));
+    KEEL_RETURN_IF_ERROR(file->Write(0, content));
+    KEEL_RETURN_IF_ERROR(file->Sync());
+    return fs.Rename(copy, path);
+  };
+  if (const absl::Status moved = move(); moved.ok()) {
+    KEEL_ASSIGN_OR_RETURN(file_, fs.Open(path, FileSystem::Mode::kReadWrite));
+    capacity_bytes_ = capacity;
+  } else if (absl::IsResourceExhausted(moved)) {
+    // Better a member that can start on a full disk.
+    base::Log().warn("raft log: no room to copy the last segment error=\"{}\"", moved.ToString());
+    (void)fs.Remove(copy);
+    KEEL_RETURN_IF_ERROR(file_->Sync());
+  } else {
+    return moved;
+  }
+  return fs.SyncDir(options_.dir);
 }
 
 absl::Status SegmentWriter::MakeRoom(uint64_t record_bytes) {

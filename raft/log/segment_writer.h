@@ -58,6 +58,7 @@ class SegmentWriter : public std::enable_shared_from_this<SegmentWriter> {
   void Stop() { stopped_ = true; }
 
  private:
+  absl::Status Settle(uint64_t content_bytes, bool complete);
   absl::Status NextSegment();
   void PrepareNext();
   void OnPrepared(std::string path, uint64_t bytes);
