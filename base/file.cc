@@ -250,6 +250,8 @@ absl::StatusOr<std::string> ReadFile(FileSystem& fs, const std::string& path) {
 absl::Status WriteFileAtomic(FileSystem& fs, const std::string& path, std::string_view data) {
   const std::string temp = StrCat(path, ".tmp");
   {
+    // Never one of an earlier life: after a failed sync no later one may write it.
+    if (fs.Exists(temp)) KEEL_RETURN_IF_ERROR(fs.Remove(temp));
     KEEL_ASSIGN_OR_RETURN(auto file, fs.Open(temp, FileSystem::Mode::kCreateEmpty));
     KEEL_RETURN_IF_ERROR(file->Write(0, data));
     KEEL_RETURN_IF_ERROR(file->Sync());

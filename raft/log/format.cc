@@ -1,5 +1,6 @@
 #include "raft/log/format.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -115,6 +116,15 @@ std::string EncodeSegmentHeader(const LogIdentity& identity, uint64_t sequence) 
 
 bool SegmentHeaderMatches(std::string_view data, const LogIdentity& identity, uint64_t sequence) {
   return data.substr(0, kSegmentHeaderBytes) == EncodeSegmentHeader(identity, sequence);
+}
+
+HardState StateInFront(HardState state, bool reset, const std::vector<Entry>& entries) {
+  if (reset) {
+    state.commit = 0;  // no more than a hint
+  } else if (!entries.empty()) {
+    state.commit = std::min(state.commit, entries.front().index - 1);
+  }
+  return state;
 }
 
 std::string EncodeHardState(const HardState& state) {

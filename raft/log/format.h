@@ -91,6 +91,9 @@ std::string EncodeSegmentHeader(const LogIdentity& identity, uint64_t sequence);
 bool SegmentHeaderMatches(std::string_view data, const LogIdentity& identity, uint64_t sequence);
 
 std::string EncodeHardState(const HardState& state);
+// The hard state as it may stand in front of a reset or of entries: were these torn off, its
+// commit index must not name the entries that they were to replace.
+HardState StateInFront(HardState state, bool reset, const std::vector<Entry>& entries);
 std::string EncodePoint(const LogPoint& point);
 std::string EncodeCheckpoint(const LogCheckpoint& checkpoint);
 std::optional<HardState> DecodeHardState(std::string_view body);

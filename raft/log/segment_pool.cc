@@ -45,6 +45,8 @@ bool SegmentPool::IsPoolFile(const std::string& name) {
 }
 
 absl::Status SegmentPool::Fill(FileSystem& fs, const std::string& path, uint64_t bytes) {
+  // A new file, and not one of an earlier life whose sync may have failed.
+  if (fs.Exists(path)) KEEL_RETURN_IF_ERROR(fs.Remove(path));
   KEEL_ASSIGN_OR_RETURN(auto file, fs.Open(path, FileSystem::Mode::kCreateEmpty));
   for (uint64_t at = 0; at < bytes; at += kStepBytes) {
     KEEL_RETURN_IF_ERROR(

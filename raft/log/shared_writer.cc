@@ -80,9 +80,10 @@ absl::Status SharedWriter::Add(const SharedWrite& write, SharedWritten* written)
     written->state_sequences.push_back(segments_->sequence());
   }
   // Ahead of the entries: entries of a term are never there without the term.
+  std::optional<HardState> in_front;
   if (write.hard_state) {
-    KEEL_RETURN_IF_ERROR(
-        Add(group, RecordType::kHardState, EncodeHardState(*write.hard_state), written));
+    in_front = StateInFront(*write.hard_state, write.reset.has_value(), write.entries);
+    KEEL_RETURN_IF_ERROR(Add(group, RecordType::kHardState, EncodeHardState(*in_front), written));
   }
   if (write.reset) {
     KEEL_RETURN_IF_ERROR(Add(group, RecordType::kReset, EncodePoint(*write.reset), written));
@@ -99,6 +100,10 @@ absl::Status SharedWriter::Add(const SharedWrite& write, SharedWritten* written)
     written->locations.push_back({entry.term, static_cast<uint32_t>(segments_->sequence()),
                                   static_cast<uint32_t>(offset / kRecordAlignBytes),
                                   static_cast<uint32_t>(body_bytes)});
+  }
+  if (in_front != write.hard_state) {
+    KEEL_RETURN_IF_ERROR(
+        Add(group, RecordType::kHardState, EncodeHardState(*write.hard_state), written));
   }
   if (write.removed) KEEL_RETURN_IF_ERROR(Add(group, RecordType::kRemovedGroup, {}, written));
   return absl::OkStatus();

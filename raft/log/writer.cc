@@ -72,7 +72,7 @@ absl::Status LogWriter::WriteAll(const std::vector<LogWrite>& writes, LogWritten
   for (const LogWrite& write : writes) {
     // Ahead of the entries: entries of a term are never there without the term.
     if (write.hard_state && *write.hard_state != state_.hard_state) {
-      state_.hard_state = *write.hard_state;
+      state_.hard_state = StateInFront(*write.hard_state, write.reset.has_value(), write.entries);
       KEEL_RETURN_IF_ERROR(Add(RecordType::kHardState, EncodeHardState(state_.hard_state)));
     }
     if (write.reset) {
@@ -92,6 +92,10 @@ absl::Status LogWriter::WriteAll(const std::vector<LogWrite>& writes, LogWritten
                                     static_cast<uint32_t>(offset / kRecordAlignBytes),
                                     static_cast<uint32_t>(body_bytes)});
       state_.last = entry.index;
+    }
+    if (write.hard_state && *write.hard_state != state_.hard_state) {
+      state_.hard_state = *write.hard_state;
+      KEEL_RETURN_IF_ERROR(Add(RecordType::kHardState, EncodeHardState(state_.hard_state)));
     }
   }
   if (segments_->batch().empty()) return absl::OkStatus();

@@ -9,6 +9,9 @@ using base::StrCat;
 
 namespace {
 
+// Of one task, on however slow a disk: a start does much at once.
+constexpr Nanos kChargeMax = 5 * kSecond;
+
 const char* Name(raft::Role role) {
   switch (role) {
     case raft::Role::kFollower:
@@ -131,7 +134,7 @@ std::unique_ptr<SimLoop> SimMember::MakeLoop() {
 }
 
 void SimMember::AfterTask() {
-  world_.Charge(static_cast<Nanos>(disk_->TakeCost()));
+  world_.Charge(std::min(static_cast<Nanos>(disk_->TakeCost()), kChargeMax));
   if (disk_->dead()) Dying();
 }
 
