@@ -126,25 +126,25 @@ absl::Status ClusterState::Load(const Store& store) {
   members_.Assign(std::move(members), removed);
   leases_.Assign(leases);
   conf_ = std::move(conf);
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   alarms_ = std::move(alarms);
   version_ = std::move(version);
   return absl::OkStatus();
 }
 
 std::vector<Alarm> ClusterState::alarms() const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return alarms_;
 }
 
 bool ClusterState::HasAlarm(etcdserverpb::AlarmType type) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return std::any_of(alarms_.begin(), alarms_.end(),
                      [type](const Alarm& alarm) { return alarm.type == type; });
 }
 
 std::string ClusterState::version() const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return version_;
 }
 
@@ -170,7 +170,7 @@ void ClusterState::RemoveMember(Writer& writer, uint64_t id) {
 }
 
 bool ClusterState::RaiseAlarm(Writer& writer, const Alarm& alarm) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const auto place = std::lower_bound(alarms_.begin(), alarms_.end(), alarm, AlarmBefore);
   if (place != alarms_.end() && *place == alarm) return false;
   alarms_.insert(place, alarm);
@@ -179,7 +179,7 @@ bool ClusterState::RaiseAlarm(Writer& writer, const Alarm& alarm) {
 }
 
 bool ClusterState::ClearAlarm(Writer& writer, const Alarm& alarm) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const auto place = std::lower_bound(alarms_.begin(), alarms_.end(), alarm, AlarmBefore);
   if (place == alarms_.end() || !(*place == alarm)) return false;
   alarms_.erase(place);
@@ -189,7 +189,7 @@ bool ClusterState::ClearAlarm(Writer& writer, const Alarm& alarm) {
 
 void ClusterState::SetVersion(Writer& writer, std::string version) {
   writer.PutMeta(kVersion, version);
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   version_ = std::move(version);
 }
 

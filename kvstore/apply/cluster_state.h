@@ -13,7 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 #include "kvstore/apply/leases.h"
 #include "kvstore/apply/members.h"
 #include "kvstore/apply/state_machine.h"
@@ -48,7 +48,7 @@ class ClusterState {
   LeaseTable leases_;
   MemberTable members_;
   raft::ConfState conf_;
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   std::vector<Alarm> alarms_ ABSL_GUARDED_BY(mutex_);
   std::string version_ ABSL_GUARDED_BY(mutex_);
 };

@@ -5,21 +5,21 @@
 namespace keel::kvstore {
 
 std::optional<Lease> LeaseTable::Find(int64_t id) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const auto found = leases_.find(id);
   if (found == leases_.end()) return std::nullopt;
   return found->second;
 }
 
 bool LeaseTable::Contains(int64_t id) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return leases_.contains(id);
 }
 
 std::vector<Lease> LeaseTable::List() const {
   std::vector<Lease> leases;
   {
-    absl::ReaderMutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     leases.reserve(leases_.size());
     for (const auto& [id, lease] : leases_) leases.push_back(lease);
   }
@@ -29,22 +29,22 @@ std::vector<Lease> LeaseTable::List() const {
 }
 
 size_t LeaseTable::size() const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return leases_.size();
 }
 
 void LeaseTable::Set(const Lease& lease) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   leases_[lease.id] = lease;
 }
 
 void LeaseTable::Remove(int64_t id) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   leases_.erase(id);
 }
 
 void LeaseTable::Assign(const std::vector<Lease>& leases) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   leases_.clear();
   for (const Lease& lease : leases) leases_[lease.id] = lease;
 }

@@ -13,7 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 
 namespace keel::kvstore {
 
@@ -37,7 +37,7 @@ class LeaseTable {
   void Assign(const std::vector<Lease>& leases);
 
  private:
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   absl::flat_hash_map<int64_t, Lease> leases_ ABSL_GUARDED_BY(mutex_);
 };
 

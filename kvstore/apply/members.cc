@@ -19,7 +19,7 @@ bool SharesPeerUrl(const Member& member, const std::vector<std::string>& urls) {
 }  // namespace
 
 std::vector<Member> MemberTable::List() const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   std::vector<Member> members;
   members.reserve(members_.size());
   for (const auto& [id, member] : members_) members.push_back(member);
@@ -27,19 +27,19 @@ std::vector<Member> MemberTable::List() const {
 }
 
 std::optional<Member> MemberTable::Find(uint64_t id) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const auto found = members_.find(id);
   if (found == members_.end()) return std::nullopt;
   return found->second;
 }
 
 bool MemberTable::WasRemoved(uint64_t id) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return removed_.contains(id);
 }
 
 absl::Status MemberTable::CheckAdd(const Member& member, size_t max_learners) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (removed_.contains(member.id)) return ErrMemberNotFound();
   if (members_.contains(member.id)) return ErrMemberExists();
   size_t learners = 0;
@@ -52,12 +52,12 @@ absl::Status MemberTable::CheckAdd(const Member& member, size_t max_learners) co
 }
 
 absl::Status MemberTable::CheckRemove(uint64_t id) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return members_.contains(id) ? absl::OkStatus() : ErrMemberNotFound();
 }
 
 absl::Status MemberTable::CheckPromote(uint64_t id) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const auto found = members_.find(id);
   if (found == members_.end()) return ErrMemberNotFound();
   return found->second.is_learner ? absl::OkStatus() : ErrMemberNotLearner();
@@ -65,7 +65,7 @@ absl::Status MemberTable::CheckPromote(uint64_t id) const {
 
 absl::Status MemberTable::CheckUpdate(uint64_t id,
                                       const std::vector<std::string>& peer_urls) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   if (!members_.contains(id)) return ErrMemberNotFound();
   for (const auto& [other_id, other] : members_) {
     if (other_id != id && SharesPeerUrl(other, peer_urls)) return ErrPeerUrlExists();
@@ -74,18 +74,18 @@ absl::Status MemberTable::CheckUpdate(uint64_t id,
 }
 
 void MemberTable::Set(Member member) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   members_[member.id] = std::move(member);
 }
 
 void MemberTable::Remove(uint64_t id) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   members_.erase(id);
   removed_.insert(id);
 }
 
 void MemberTable::Assign(std::vector<Member> members, const std::vector<uint64_t>& removed) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   members_.clear();
   for (Member& member : members) members_[member.id] = std::move(member);
   removed_ = {removed.begin(), removed.end()};

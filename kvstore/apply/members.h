@@ -14,7 +14,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 
 namespace keel::kvstore {
 
@@ -48,7 +48,7 @@ class MemberTable {
   void Assign(std::vector<Member> members, const std::vector<uint64_t>& removed);
 
  private:
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   absl::btree_map<uint64_t, Member> members_ ABSL_GUARDED_BY(mutex_);
   absl::btree_set<uint64_t> removed_ ABSL_GUARDED_BY(mutex_);
 };

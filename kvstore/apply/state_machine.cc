@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"

@@ -110,13 +110,13 @@ class Database::Listener : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     const absl::Status translated = ToStatus(*status, base::StrCat("store ", owner_->path_));
     base::Log().error("store background error status={}", translated.ToString());
-    absl::MutexLock lock(&owner_->mutex_);
+    base::MutexLock lock(&owner_->mutex_);
     owner_->background_status_ = translated;
   }
   void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) override {
     if (!info.new_bg_error.ok()) return;
     base::Log().info("store recovered from background error path={}", owner_->path_);
-    absl::MutexLock lock(&owner_->mutex_);
+    base::MutexLock lock(&owner_->mutex_);
     owner_->background_status_ = absl::OkStatus();
   }
 
@@ -246,7 +246,7 @@ absl::Status Database::Write(rocksdb::WriteBatch* batch) {
 
 absl::Status Database::Resume() {
   KEEL_RETURN_IF_ERROR(ToStatus(db_->Resume(), base::StrCat("resume store ", path_)));
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   background_status_ = absl::OkStatus();
   return absl::OkStatus();
 }
@@ -259,7 +259,7 @@ absl::Status Database::Flush(bool wait) {
 }
 
 absl::Status Database::background_status() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return background_status_;
 }
 

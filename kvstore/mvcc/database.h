@@ -17,7 +17,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 #include "kvstore/mvcc/store_options.h"
 #include "rocksdb/db.h"
 
@@ -99,7 +99,7 @@ class Database {
   std::atomic<bool> flushed_{true};
   // Shared with the compaction filters, which RocksDB may keep longest.
   std::shared_ptr<std::atomic<int64_t>> drop_revision_;
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   absl::Status background_status_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;

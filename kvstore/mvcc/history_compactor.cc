@@ -44,50 +44,49 @@ HistoryCompactor::HistoryCompactor(std::shared_ptr<Database> database)
 HistoryCompactor::~HistoryCompactor() {
   cancel_.store(true);
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     stopping_ = true;
+    changed_.NotifyAll();
   }
   thread_.join();
   for (Waiter& waiter : waiters_) waiter.done(absl::CancelledError("the store is closing"));
 }
 
 void HistoryCompactor::Schedule(int64_t revision) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   target_ = std::max(target_, revision);
+  changed_.NotifyAll();
 }
 
 void HistoryCompactor::WhenDone(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   waiters_.push_back({revision, std::move(done)});
+  changed_.NotifyAll();
 }
 
 void HistoryCompactor::Run() {
   absl::Duration rest = absl::ZeroDuration();
   while (true) {
     {
-      absl::MutexLock lock(&mutex_);
-      auto urgent = [this] {
-        mutex_.AssertHeld();
-        return stopping_ || !waiters_.empty();
-      };
-      auto work = [this] {
-        mutex_.AssertHeld();
-        return stopping_ || !waiters_.empty() || target_ > done_;
-      };
-      mutex_.AwaitWithTimeout(absl::Condition(&urgent), rest);
-      mutex_.Await(absl::Condition(&work));
+      base::MutexLock lock(&mutex_);
+      // Rests, but for a waiter.
+      const absl::Time until = absl::Now() + rest;
+      while (!stopping_ && waiters_.empty() && absl::Now() < until) {
+        changed_.WaitFor(&mutex_, absl::ToChronoNanoseconds(until - absl::Now()));
+      }
+      while (!stopping_ && waiters_.empty() && target_ <= done_) changed_.Wait(&mutex_);
       if (stopping_) return;
     }
     const absl::Time begin = absl::Now();
     bool needed = false;
     {
-      absl::MutexLock lock(&mutex_);
+      base::MutexLock lock(&mutex_);
       needed = target_ > done_;
     }
     absl::Status status;
     if (needed) {
       absl::StatusOr<int64_t> clean = Pass();
-      absl::MutexLock lock(&mutex_);
+      base::MutexLock lock(&mutex_);
       if (clean.ok()) {
         done_ = std::max(done_, *clean);
       } else {
@@ -100,9 +99,8 @@ void HistoryCompactor::Run() {
 
     std::vector<Waiter> served;
     {
-      absl::MutexLock lock(&mutex_);
+      base::MutexLock lock(&mutex_);
       auto waiting = std::partition(waiters_.begin(), waiters_.end(), [&](const Waiter& waiter) {
-        mutex_.AssertHeld();
         return status.ok() && waiter.revision > done_;
       });
       std::move(waiting, waiters_.end(), std::back_inserter(served));

@@ -13,7 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 #include "kvstore/mvcc/database.h"
 
 namespace keel::kvstore {
@@ -42,7 +42,8 @@ class HistoryCompactor {
 
   const std::shared_ptr<Database> database_;
   std::atomic<bool> cancel_{false};
-  absl::Mutex mutex_;
+  base::Mutex mutex_;
+  base::CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t target_ ABSL_GUARDED_BY(mutex_) = -1;
   int64_t done_ ABSL_GUARDED_BY(mutex_) = -1;

@@ -95,7 +95,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) 
 Store::~Store() {
   std::shared_ptr<HistoryCompactor> compactor;
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     compactor = std::move(compactor_);
   }
 }
@@ -108,7 +108,7 @@ absl::Status Store::Adopt(std::shared_ptr<Database> database) {
   auto view = std::make_shared<const DbView>(database, applied_.revision, applied_.compact_revision,
                                              applied_.index);
   auto compactor = std::make_shared<HistoryCompactor>(database);
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   database_.swap(database);
   view_.swap(view);
   compactor_.swap(compactor);
@@ -117,7 +117,7 @@ absl::Status Store::Adopt(std::shared_ptr<Database> database) {
 }
 
 std::shared_ptr<Database> Store::database() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return database_;
 }
 
@@ -142,12 +142,12 @@ absl::Status Store::Commit(uint64_t index, uint64_t term) {
 void Store::Publish() {
   auto view = std::make_shared<const DbView>(database(), applied_.revision,
                                              applied_.compact_revision, applied_.index);
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   view_.swap(view);  // the old one goes outside of the lock
 }
 
 std::shared_ptr<const DbView> Store::view() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return view_;
 }
 
@@ -201,12 +201,12 @@ uint64_t Store::durable_index() {
 absl::Status Store::StartFlush() { return database()->Flush(/*wait=*/false); }
 
 void Store::SchedulePhysicalCompaction(int64_t revision) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   compactor_->Schedule(revision);
 }
 
 void Store::WhenPhysicallyCompacted(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   compactor_->WhenDone(revision, std::move(done));
 }
 
@@ -250,13 +250,13 @@ StoreSizes Store::sizes(base::Duration max_age) const {
   std::shared_ptr<Database> database;
   const int64_t now = absl::GetCurrentTimeNanos();
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     if (sizes_at_ns_ != 0 && now - sizes_at_ns_ < max_age.count()) return sizes_;
     sizes_at_ns_ = now;
     database = database_;
   }
   const StoreSizes fresh = database->sizes();
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   sizes_ = fresh;
   return fresh;
 }

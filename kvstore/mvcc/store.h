@@ -19,9 +19,9 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "base/file.h"
 #include "base/loop.h"
+#include "base/mutex.h"
 #include "kvstore/mvcc/database.h"
 #include "kvstore/mvcc/db_view.h"
 #include "kvstore/mvcc/history_compactor.h"
@@ -88,7 +88,7 @@ class Store {
   uint64_t durable_index_ = 0;
   std::unique_ptr<Writer> writer_;
 
-  mutable absl::Mutex mutex_;
+  mutable base::Mutex mutex_;
   std::shared_ptr<Database> database_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const DbView> view_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<HistoryCompactor> compactor_ ABSL_GUARDED_BY(mutex_);

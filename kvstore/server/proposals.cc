@@ -78,7 +78,7 @@ bool Proposals::Add(uint64_t id, Waiting waiting) {
   absl::Status refused;
   Done done;
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     if (stopped_) {
       refused = ErrStopped();
     } else if (waiting_bytes_ + waiting.bytes > kMaxPendingBytes) {
@@ -97,7 +97,7 @@ bool Proposals::Add(uint64_t id, Waiting waiting) {
 }
 
 Proposals::Done Proposals::Take(uint64_t id) {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = waiting_.find(id);
   if (it == waiting_.end()) return nullptr;
   Done done = std::move(it->second.done);
@@ -133,7 +133,7 @@ void Proposals::OnResults(std::span<ApplyResult> results) {
   // One lock for the whole batch; the answers go out after it.
   thread_local std::vector<std::pair<Done, ApplyResult*>> ready;
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     for (ApplyResult& result : results) {
       const auto it = waiting_.find(result.id);
       if (it == waiting_.end()) continue;
@@ -164,7 +164,7 @@ void Proposals::OnLeaderChange(bool has_leader) {
 void Proposals::FailSentBefore(uint64_t reign) {
   std::vector<std::pair<uint64_t, Done>> lost;
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     for (auto it = waiting_.begin(); it != waiting_.end();) {
       const bool held = std::find(held_.begin(), held_.end(), it->first) != held_.end();
       if (it->second.reign >= reign || held) {
@@ -186,7 +186,7 @@ void Proposals::Retry() {
   for (const uint64_t id : held) {
     raft::Payload payload;
     {
-      absl::MutexLock lock(&mutex_);
+      base::MutexLock lock(&mutex_);
       const auto it = waiting_.find(id);
       if (it != waiting_.end()) {
         payload = it->second.payload;
@@ -200,7 +200,7 @@ void Proposals::Retry() {
 void Proposals::OnReset() {
   std::vector<std::pair<uint64_t, Waiting>> lost;
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     for (auto& [id, waiting] : waiting_) lost.emplace_back(id, std::move(waiting));
     waiting_.clear();
     waiting_bytes_ = 0;
@@ -212,7 +212,7 @@ void Proposals::Tick() {
   const base::TimePoint now = context_->loop->Now();
   std::vector<std::pair<Done, base::TimePoint>> late;
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     while (!by_start_.empty()) {
       const auto [start, id] = by_start_.front();
       const auto it = waiting_.find(id);
@@ -233,7 +233,7 @@ void Proposals::Tick() {
 void Proposals::Stop() {
   std::vector<std::pair<uint64_t, Waiting>> left;
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     stopped_ = true;
     for (auto& [id, waiting] : waiting_) left.emplace_back(id, std::move(waiting));
     waiting_.clear();
@@ -244,7 +244,7 @@ void Proposals::Stop() {
 }
 
 size_t Proposals::pending() const {
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   return waiting_.size();
 }
 

@@ -29,7 +29,7 @@ bool SpaceWatch::Admit(size_t bytes) {
   if (short_.load(std::memory_order_relaxed)) return false;
   const auto spent = static_cast<int64_t>(bytes);
   if (budget_.fetch_sub(spent, std::memory_order_relaxed) > spent) return true;
-  absl::MutexLock lock(&mutex_);
+  base::MutexLock lock(&mutex_);
   const bool room = Shortage(/*raised=*/false, /*fresh=*/true).empty();
   if (!room && !short_.exchange(true)) context_->loop->Post([this] { Tick(); });
   return room;
@@ -78,7 +78,7 @@ void SpaceWatch::Tick() {
 
   std::string shortage;
   {
-    absl::MutexLock lock(&mutex_);
+    base::MutexLock lock(&mutex_);
     shortage = Shortage(raised, /*fresh=*/short_.load());
     // Refused here from now on, whenever the alarm reaches the others. When it stands, it decides.
     short_.store(!shortage.empty());

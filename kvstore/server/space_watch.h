@@ -17,8 +17,8 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "base/file.h"
+#include "base/mutex.h"
 #include "kvstore/server/context.h"
 #include "kvstore/server/proposals.h"
 
@@ -50,7 +50,7 @@ class SpaceWatch {
   std::atomic<int64_t> budget_{0};  // bytes that may be admitted before the next look
   std::atomic<bool> short_{false};  // seen here; the alarm is on its way
 
-  absl::Mutex mutex_;  // one look at a time
+  base::Mutex mutex_;  // one look at a time
 
   bool looked_ = false;
   bool own_alarm_ = false;  // the alarm that stands is this watch's
