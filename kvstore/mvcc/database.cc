@@ -2,7 +2,6 @@
 
 #include <cstdarg>
 #include <cstdio>
-#include <filesystem>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -128,6 +127,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
                                                          const StoreOptions& options, bool create) {
   std::shared_ptr<Database> database(new Database);
   database->path_ = path;
+  database->host_ = options.host;
   database->crash_on_close_ = options.crash_on_close;
   database->drop_revision_ = std::make_shared<std::atomic<int64_t>>(-1);
 
@@ -148,6 +148,11 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
   db_options.stats_persist_period_sec = 0;
   db_options.listeners.push_back(std::make_shared<Listener>(database.get()));
 
+  if (options.host != nullptr) {
+    db_options.env = options.host->env();
+    options.host->Tune(&db_options);
+  }
+
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   table.cache_index_and_filter_blocks = true;
@@ -161,8 +166,11 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
         kNames[i], FamilyOptions(static_cast<Family>(i), options, table, database->drop_revision_));
   }
   rocksdb::DB* raw = nullptr;
-  const rocksdb::Status opened =
-      rocksdb::DB::Open(db_options, path, families, &database->handles_, &raw);
+  rocksdb::Status opened;
+  {
+    const HostCall call(options.host);
+    opened = rocksdb::DB::Open(db_options, path, families, &database->handles_, &raw);
+  }
   database->db_.reset(raw);
   KEEL_RETURN_IF_ERROR(ToStatus(opened, base::StrCat("open store ", path)));
 
@@ -192,6 +200,9 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
 
 Database::~Database() {
   if (db_ == nullptr) return;
+  // Close flushes too, but goes on before the flush has cleaned up behind itself.
+  if (host_ != nullptr && !crash_on_close_) Flush(/*wait=*/true).IgnoreError();
+  const HostCall call(host_);
   for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
   const bool remove = remove_on_close_.load();
   if (remove) {
@@ -203,9 +214,9 @@ Database::~Database() {
     base::Log().warn("store close path={} status={}", path_, closed.ToString());
   }
   db_.reset();
-  if (remove) {
-    std::error_code ignored;  // what stays is removed at the next start
-    std::filesystem::remove_all(path_, ignored);
+  if (remove) {  // what stays is removed at the next start
+    base::FileSystem& fs = host_ != nullptr ? host_->fs() : base::PosixFileSystem();
+    fs.RemoveAll(path_).IgnoreError();
   }
 }
 
@@ -239,12 +250,14 @@ std::unique_ptr<rocksdb::Iterator> Database::NewIterator(Family family,
 }
 
 absl::Status Database::Write(rocksdb::WriteBatch* batch) {
+  const HostCall call(host_);
   rocksdb::WriteOptions options;
   options.disableWAL = true;
   return ToStatus(db_->Write(options, batch), base::StrCat("write store ", path_));
 }
 
 absl::Status Database::Resume() {
+  const HostCall call(host_);
   KEEL_RETURN_IF_ERROR(ToStatus(db_->Resume(), base::StrCat("resume store ", path_)));
   base::MutexLock lock(&mutex_);
   background_status_ = absl::OkStatus();
@@ -252,6 +265,7 @@ absl::Status Database::Resume() {
 }
 
 absl::Status Database::Flush(bool wait) {
+  const HostCall call(host_);
   rocksdb::FlushOptions options;
   options.wait = wait;
   options.allow_write_stall = !wait;

@@ -56,6 +56,7 @@ class Database {
     return handles_[static_cast<size_t>(family)];
   }
   const std::string& path() const { return path_; }
+  StoreHost* host() const { return host_; }  // null: the system
 
   // True and the value, or false when there is none.
   absl::StatusOr<bool> Get(Family family, const rocksdb::Snapshot* snapshot, std::string_view key,
@@ -94,6 +95,7 @@ class Database {
   Database() = default;
 
   std::string path_;
+  StoreHost* host_ = nullptr;
   bool crash_on_close_ = false;
   std::atomic<bool> remove_on_close_{false};
   std::atomic<bool> flushed_{true};

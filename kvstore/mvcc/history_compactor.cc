@@ -38,7 +38,12 @@ HistoryCompactor::HistoryCompactor(std::shared_ptr<Database> database)
     int64_t physical = 0;
     if (ReadVarint(&bytes, &physical)) done_ = physical;
   }
-  thread_ = std::thread([this] { Run(); });
+  if (database_->host() == nullptr) {
+    thread_ = std::thread([this] { Run(); });
+    return;
+  }
+  base::MutexLock lock(&mutex_);
+  if (target_ > done_) StepOnHost();
 }
 
 HistoryCompactor::~HistoryCompactor() {
@@ -48,7 +53,7 @@ HistoryCompactor::~HistoryCompactor() {
     stopping_ = true;
     changed_.NotifyAll();
   }
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
   for (Waiter& waiter : waiters_) waiter.done(absl::CancelledError("the store is closing"));
 }
 
@@ -56,12 +61,30 @@ void HistoryCompactor::Schedule(int64_t revision) {
   base::MutexLock lock(&mutex_);
   target_ = std::max(target_, revision);
   changed_.NotifyAll();
+  if (database_->host() != nullptr) StepOnHost();
 }
 
 void HistoryCompactor::WhenDone(int64_t revision, absl::AnyInvocable<void(absl::Status)> done) {
   base::MutexLock lock(&mutex_);
   waiters_.push_back({revision, std::move(done)});
   changed_.NotifyAll();
+  if (database_->host() != nullptr) StepOnHost();
+}
+
+void HistoryCompactor::StepOnHost() {
+  if (step_coming_) return;
+  step_coming_ = true;
+  database_->host()->RunLater([this, weak = std::weak_ptr<bool>(alive_)] {
+    if (weak.expired()) return;
+    {
+      base::MutexLock lock(&mutex_);
+      step_coming_ = false;
+    }
+    const absl::Status status = Step();
+    base::MutexLock lock(&mutex_);
+    // An error that stays would keep the host busy for ever.
+    if (!waiters_.empty() || (status.ok() && target_ > done_)) StepOnHost();
+  });
 }
 
 void HistoryCompactor::Run() {
@@ -78,38 +101,42 @@ void HistoryCompactor::Run() {
       if (stopping_) return;
     }
     const absl::Time begin = absl::Now();
-    bool needed = false;
-    {
-      base::MutexLock lock(&mutex_);
-      needed = target_ > done_;
-    }
-    absl::Status status;
-    if (needed) {
-      absl::StatusOr<int64_t> clean = Pass();
-      base::MutexLock lock(&mutex_);
-      if (clean.ok()) {
-        done_ = std::max(done_, *clean);
-      } else {
-        status = clean.status();
-        if (!stopping_) base::Log().warn("physical compaction status={}", status.ToString());
-      }
-    }
+    const absl::Status status = Step();
     rest = std::min(kRestFactor * (absl::Now() - begin), kRestMax);
     if (!status.ok()) rest = std::max(rest, absl::Seconds(1));
-
-    std::vector<Waiter> served;
-    {
-      base::MutexLock lock(&mutex_);
-      auto waiting = std::partition(waiters_.begin(), waiters_.end(), [&](const Waiter& waiter) {
-        return status.ok() && waiter.revision > done_;
-      });
-      std::move(waiting, waiters_.end(), std::back_inserter(served));
-      waiters_.erase(waiting, waiters_.end());
-      // A waiter for what nobody scheduled would keep this thread spinning.
-      for (const Waiter& waiter : waiters_) target_ = std::max(target_, waiter.revision);
-    }
-    for (Waiter& waiter : served) waiter.done(status);
   }
+}
+
+absl::Status HistoryCompactor::Step() {
+  bool needed = false;
+  {
+    base::MutexLock lock(&mutex_);
+    needed = target_ > done_;
+  }
+  absl::Status status;
+  if (needed) {
+    absl::StatusOr<int64_t> clean = Pass();
+    base::MutexLock lock(&mutex_);
+    if (clean.ok()) {
+      done_ = std::max(done_, *clean);
+    } else {
+      status = clean.status();
+      if (!stopping_) base::Log().warn("physical compaction status={}", status.ToString());
+    }
+  }
+  std::vector<Waiter> served;
+  {
+    base::MutexLock lock(&mutex_);
+    auto waiting = std::partition(waiters_.begin(), waiters_.end(), [&](const Waiter& waiter) {
+      return status.ok() && waiter.revision > done_;
+    });
+    std::move(waiting, waiters_.end(), std::back_inserter(served));
+    waiters_.erase(waiting, waiters_.end());
+    // A waiter for what nobody scheduled would keep this spinning.
+    for (const Waiter& waiter : waiters_) target_ = std::max(target_, waiter.revision);
+  }
+  for (Waiter& waiter : served) waiter.done(status);
+  return status;
 }
 
 absl::StatusOr<int64_t> HistoryCompactor::Pass() {
@@ -118,8 +145,10 @@ absl::StatusOr<int64_t> HistoryCompactor::Pass() {
   const int64_t revision = durable.compact_revision;
   database_->set_drop_revision(revision);
 
+  const HostCall call(database_->host());
   rocksdb::CompactRangeOptions options;
-  options.exclusive_manual_compaction = false;
+  // On a host one thing happens at a time, or the order would be anybody's guess.
+  options.exclusive_manual_compaction = database_->host() != nullptr;
   options.canceled = &cancel_;
   // Whole files of old events go without being read; the edge is rewritten.
   char bound[kEventKeySize];

@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -20,6 +19,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "db-";
 constexpr absl::Duration kFullDiskRetry = absl::Seconds(1);
+constexpr size_t kCopyBytes = 1 << 20;
 
 std::string DatabaseName(uint64_t number) {
   char name[32];
@@ -27,33 +27,39 @@ std::string DatabaseName(uint64_t number) {
   return name;
 }
 
-absl::Status SetCurrent(const std::string& dir, uint64_t number) {
-  return base::WriteFileAtomic(base::PosixFileSystem(), dir + "/CURRENT",
-                               DatabaseName(number) + "\n");
+absl::Status SetCurrent(base::FileSystem& fs, const std::string& dir, uint64_t number) {
+  return base::WriteFileAtomic(fs, dir + "/CURRENT", DatabaseName(number) + "\n");
+}
+
+absl::Status CopyFile(base::FileSystem& fs, const std::string& from, const std::string& to) {
+  KEEL_ASSIGN_OR_RETURN(const auto source, fs.Open(from, base::FileSystem::Mode::kRead));
+  KEEL_ASSIGN_OR_RETURN(const auto target, fs.Open(to, base::FileSystem::Mode::kCreateEmpty));
+  for (uint64_t offset = 0;;) {
+    KEEL_ASSIGN_OR_RETURN(const std::string bytes, source->Read(offset, kCopyBytes));
+    if (bytes.empty()) break;
+    KEEL_RETURN_IF_ERROR(target->Write(offset, bytes));
+    offset += bytes.size();
+  }
+  return target->Sync();
 }
 
 // Moves the files of `from` into the new folder `to`; across file systems by copying.
-absl::Status MoveFolder(const std::string& from, const std::string& to) {
-  std::error_code error;
-  std::filesystem::rename(from, to, error);
-  if (!error) return absl::OkStatus();
-  std::filesystem::remove_all(to, error);
-  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive, error);
-  if (error) return base::ErrnoStatus(error.value(), base::StrCat("copy ", from, " to ", to));
-  KEEL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::PosixFileSystem().List(to));
+absl::Status MoveFolder(base::FileSystem& fs, const std::string& from, const std::string& to) {
+  if (fs.Rename(from, to).ok()) return absl::OkStatus();
+  KEEL_RETURN_IF_ERROR(fs.RemoveAll(to));
+  KEEL_RETURN_IF_ERROR(fs.CreateDirs(to));
+  KEEL_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.List(from));
   for (const std::string& name : names) {
-    KEEL_ASSIGN_OR_RETURN(auto file, base::PosixFileSystem().Open(
-                                         to + "/" + name, base::FileSystem::Mode::kReadWrite));
-    KEEL_RETURN_IF_ERROR(file->Sync());
+    KEEL_RETURN_IF_ERROR(CopyFile(fs, from + "/" + name, to + "/" + name));
   }
-  std::filesystem::remove_all(from, error);
+  fs.RemoveAll(from).IgnoreError();  // all that matters is in place
   return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
-  base::FileSystem& fs = base::PosixFileSystem();
+  base::FileSystem& fs = options.fs();
   std::unique_ptr<Store> store(new Store(options));
   const std::string& dir = options.dir;
   KEEL_RETURN_IF_ERROR(fs.CreateDirs(dir));
@@ -87,7 +93,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) 
   }
   KEEL_ASSIGN_OR_RETURN(std::shared_ptr<Database> database,
                         Database::Open(dir + "/" + name, options, create));
-  if (create) KEEL_RETURN_IF_ERROR(SetCurrent(dir, store->number_));
+  if (create) KEEL_RETURN_IF_ERROR(SetCurrent(fs, dir, store->number_));
   KEEL_RETURN_IF_ERROR(store->Adopt(std::move(database)));
   return store;
 }
@@ -214,7 +220,10 @@ absl::Status Store::WriteCheckpoint(const std::string& dir) {
   KEEL_CHECK(!writer_->pending());
   const std::shared_ptr<Database> database = this->database();
   // RocksDB insists on making the folder itself.
-  KEEL_RETURN_IF_ERROR(base::PosixFileSystem().RemoveAll(dir));
+  KEEL_RETURN_IF_ERROR(options_.fs().RemoveAll(dir));
+  // Beforehand, so that nothing is left to flush while files are being linked.
+  if (options_.host != nullptr) KEEL_RETURN_IF_ERROR(database->Flush(/*wait=*/true));
+  const HostCall call(options_.host);
   rocksdb::Checkpoint* raw = nullptr;
   KEEL_RETURN_IF_ERROR(ToStatus(rocksdb::Checkpoint::Create(database->db(), &raw), "checkpoint"));
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
@@ -226,9 +235,10 @@ absl::Status Store::Restore(const std::string& dir, uint64_t index) {
   KEEL_CHECK(!writer_->pending());
   const uint64_t number = number_ + 1;
   const std::string path = options_.dir + "/" + DatabaseName(number);
-  KEEL_RETURN_IF_ERROR(base::PosixFileSystem().RemoveAll(path));
-  KEEL_RETURN_IF_ERROR(MoveFolder(dir, path));
-  KEEL_RETURN_IF_ERROR(base::PosixFileSystem().SyncDir(path));
+  base::FileSystem& fs = options_.fs();
+  KEEL_RETURN_IF_ERROR(fs.RemoveAll(path));
+  KEEL_RETURN_IF_ERROR(MoveFolder(fs, dir, path));
+  KEEL_RETURN_IF_ERROR(fs.SyncDir(path));
   KEEL_ASSIGN_OR_RETURN(std::shared_ptr<Database> database,
                         Database::Open(path, options_, /*create=*/false));
   KEEL_ASSIGN_OR_RETURN(const AppliedMeta meta, ReadAppliedMeta(*database, /*durable=*/false));
@@ -237,8 +247,8 @@ absl::Status Store::Restore(const std::string& dir, uint64_t index) {
     return absl::FailedPreconditionError(
         base::StrCat("snapshot ", dir, " holds the log up to ", meta.index, ", not ", index));
   }
-  KEEL_RETURN_IF_ERROR(base::PosixFileSystem().SyncDir(options_.dir));
-  KEEL_RETURN_IF_ERROR(SetCurrent(options_.dir, number));
+  KEEL_RETURN_IF_ERROR(fs.SyncDir(options_.dir));
+  KEEL_RETURN_IF_ERROR(SetCurrent(fs, options_.dir, number));
   number_ = number;
   const std::shared_ptr<Database> old = this->database();
   KEEL_RETURN_IF_ERROR(Adopt(std::move(database)));
@@ -246,9 +256,14 @@ absl::Status Store::Restore(const std::string& dir, uint64_t index) {
   return absl::OkStatus();
 }
 
+int64_t Store::NowNanos() const {
+  return options_.host != nullptr ? static_cast<int64_t>(options_.host->env()->NowNanos())
+                                  : absl::GetCurrentTimeNanos();
+}
+
 StoreSizes Store::sizes(base::Duration max_age) const {
   std::shared_ptr<Database> database;
-  const int64_t now = absl::GetCurrentTimeNanos();
+  const int64_t now = NowNanos();
   {
     base::MutexLock lock(&mutex_);
     if (sizes_at_ns_ != 0 && now - sizes_at_ns_ < max_age.count()) return sizes_;

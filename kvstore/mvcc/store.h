@@ -78,6 +78,7 @@ class Store {
 
  private:
   explicit Store(const StoreOptions& options) : options_(options) {}
+  int64_t NowNanos() const;
   absl::Status Adopt(std::shared_ptr<Database> database);
   std::shared_ptr<Database> database() const;
 

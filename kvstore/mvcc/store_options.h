@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <string>
 
+#include "base/file.h"
+#include "kvstore/mvcc/store_host.h"
+
 namespace keel::kvstore {
 
 struct StoreOptions {
@@ -18,6 +21,10 @@ struct StoreOptions {
   int64_t full_disk_wait_ms = 30'000;
   // For tests: drops what was not flushed when the store closes, as a crash does.
   bool crash_on_close = false;
+  // What the store stands on; null: the system. It outlives the store.
+  StoreHost* host = nullptr;
+
+  base::FileSystem& fs() const { return host != nullptr ? host->fs() : base::PosixFileSystem(); }
 };
 
 // Bytes on disk.

@@ -33,14 +33,14 @@ class SimDisk::OpenFile final : public base::File {
         life_(life) {}
 
   ~OpenFile() override {
-    absl::MutexLock lock(&state_->mutex);
+    base::MutexLock lock(&state_->mutex);
     if (life_ != state_->life) return;
     --node_->opens;
     state_->FreeIfUnused(*node_);
   }
 
   absl::Status Write(uint64_t offset, std::string_view data) override {
-    absl::MutexLock lock(&state_->mutex);
+    base::MutexLock lock(&state_->mutex);
     KEEL_RETURN_IF_ERROR(CheckWritable());
     return state_->Write(*node_, path_, offset, data);
   }
@@ -52,7 +52,7 @@ class SimDisk::OpenFile final : public base::File {
   }
 
   absl::StatusOr<std::string> Read(uint64_t offset, size_t size) const override {
-    absl::MutexLock lock(&state_->mutex);
+    base::MutexLock lock(&state_->mutex);
     KEEL_RETURN_IF_ERROR(CheckAlive());
     DiskState& s = *state_;
     ++s.counters.reads;
@@ -67,7 +67,7 @@ class SimDisk::OpenFile final : public base::File {
   }
 
   absl::Status Sync() override {
-    absl::MutexLock lock(&state_->mutex);
+    base::MutexLock lock(&state_->mutex);
     KEEL_RETURN_IF_ERROR(CheckAlive());
     return state_->Change(
         DiskOp::kSync, path_, 0,
@@ -79,13 +79,13 @@ class SimDisk::OpenFile final : public base::File {
   }
 
   absl::Status Truncate(uint64_t size) override {
-    absl::MutexLock lock(&state_->mutex);
+    base::MutexLock lock(&state_->mutex);
     KEEL_RETURN_IF_ERROR(CheckWritable());
     return state_->Truncate(*node_, path_, size);
   }
 
   absl::StatusOr<uint64_t> Size() const override {
-    absl::MutexLock lock(&state_->mutex);
+    base::MutexLock lock(&state_->mutex);
     KEEL_RETURN_IF_ERROR(CheckAlive());
     return node_->data.size();
   }
@@ -113,7 +113,7 @@ class SimDisk::HeldLock final : public base::FileLock {
   HeldLock(std::shared_ptr<DiskState> state, DiskNodePtr node, uint64_t life)
       : state_(std::move(state)), node_(std::move(node)), life_(life) {}
   ~HeldLock() override {
-    absl::MutexLock lock(&state_->mutex);
+    base::MutexLock lock(&state_->mutex);
     if (life_ == state_->life) state_->locked.erase(node_);
   }
 
@@ -129,7 +129,7 @@ SimDisk::~SimDisk() = default;
 // ---- base::FileSystem
 
 absl::StatusOr<std::unique_ptr<base::File>> SimDisk::Open(const std::string& path, Mode mode) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   DiskState& s = *state_;
   if (s.dead) return DeadStatus(path);
   KEEL_ASSIGN_OR_RETURN(DiskState::Place place, s.Find(path));
@@ -147,7 +147,7 @@ absl::StatusOr<std::unique_ptr<base::File>> SimDisk::Open(const std::string& pat
 }
 
 absl::Status SimDisk::CreateDirs(const std::string& path) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   DiskState& s = *state_;
   if (s.dead) return DeadStatus(path);
   for (size_t at = 1; at <= path.size(); ++at) {
@@ -169,7 +169,7 @@ absl::Status SimDisk::CreateDirs(const std::string& path) {
 }
 
 absl::StatusOr<std::vector<std::string>> SimDisk::List(const std::string& dir) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   if (state_->dead) return DeadStatus(dir);
   KEEL_ASSIGN_OR_RETURN(const DiskState::Place place, state_->FindExisting(dir));
   if (!place.node->is_dir) return ErrnoStatus(ENOTDIR, StrCat("list ", dir));
@@ -180,12 +180,12 @@ absl::StatusOr<std::vector<std::string>> SimDisk::List(const std::string& dir) {
 }
 
 bool SimDisk::Exists(const std::string& path) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   return !state_->dead && state_->FindExisting(path).ok();
 }
 
 absl::Status SimDisk::Rename(const std::string& from, const std::string& to) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   DiskState& s = *state_;
   if (s.dead) return DeadStatus(from);
   const std::string what = StrCat("rename ", from, " to ", to);
@@ -213,7 +213,7 @@ absl::Status SimDisk::Rename(const std::string& from, const std::string& to) {
 }
 
 absl::Status SimDisk::Remove(const std::string& path) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   DiskState& s = *state_;
   if (s.dead) return DeadStatus(path);
   KEEL_ASSIGN_OR_RETURN(const DiskState::Place place, s.FindExisting(path));
@@ -224,7 +224,7 @@ absl::Status SimDisk::Remove(const std::string& path) {
 }
 
 absl::Status SimDisk::RemoveAll(const std::string& path) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   DiskState& s = *state_;
   if (s.dead) return DeadStatus(path);
   const auto place = s.FindExisting(path);
@@ -234,7 +234,7 @@ absl::Status SimDisk::RemoveAll(const std::string& path) {
 }
 
 absl::Status SimDisk::SyncDir(const std::string& dir) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   DiskState& s = *state_;
   if (s.dead) return DeadStatus(dir);
   KEEL_ASSIGN_OR_RETURN(const DiskState::Place place, s.FindExisting(dir));
@@ -245,7 +245,7 @@ absl::Status SimDisk::SyncDir(const std::string& dir) {
 }
 
 absl::StatusOr<std::unique_ptr<base::FileLock>> SimDisk::Lock(const std::string& path) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   DiskState& s = *state_;
   if (s.dead) return DeadStatus(path);
   KEEL_ASSIGN_OR_RETURN(DiskState::Place place, s.Find(path));
@@ -259,7 +259,7 @@ absl::StatusOr<std::unique_ptr<base::FileLock>> SimDisk::Lock(const std::string&
 }
 
 absl::StatusOr<base::FileSystem::Space> SimDisk::GetSpace(const std::string& path) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   const DiskState& s = *state_;
   if (s.dead) return DeadStatus(path);
   return Space{s.capacity_bytes > s.used_bytes ? s.capacity_bytes - s.used_bytes : 0,
@@ -267,7 +267,7 @@ absl::StatusOr<base::FileSystem::Space> SimDisk::GetSpace(const std::string& pat
 }
 
 absl::Status SimDisk::Link(const std::string& from, const std::string& to) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   DiskState& s = *state_;
   if (s.dead) return DeadStatus(from);
   const std::string what = StrCat("link ", from, " to ", to);
@@ -282,21 +282,21 @@ absl::Status SimDisk::Link(const std::string& from, const std::string& to) {
 }
 
 bool SimDisk::IsDir(const std::string& path) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   if (state_->dead) return false;
   const auto place = state_->FindExisting(path);
   return place.ok() && place->node->is_dir;
 }
 
 absl::StatusOr<uint64_t> SimDisk::FileSize(const std::string& path) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   if (state_->dead) return DeadStatus(path);
   KEEL_ASSIGN_OR_RETURN(const DiskState::Place place, state_->FindExisting(path));
   return place.node->data.size();
 }
 
 absl::StatusOr<uint64_t> SimDisk::LinkCount(const std::string& path) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   if (state_->dead) return DeadStatus(path);
   KEEL_ASSIGN_OR_RETURN(const DiskState::Place place, state_->FindExisting(path));
   return place.node->links;
@@ -305,66 +305,66 @@ absl::StatusOr<uint64_t> SimDisk::LinkCount(const std::string& path) {
 // ---- crashes
 
 void SimDisk::DieAfter(uint64_t changes) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   state_->die_at = changes == 0 ? 0 : state_->changes + changes;
 }
 
 void SimDisk::Die() {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   state_->dead = true;
 }
 
 bool SimDisk::dead() const {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   return state_->dead;
 }
 
 uint64_t SimDisk::changes() const {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   return state_->changes;
 }
 
 void SimDisk::set_on_change(std::function<Verdict(DiskOp, const std::string&)> hook) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   state_->on_change = std::move(hook);
 }
 
 void SimDisk::Crash(CrashKind kind) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   state_->Crash(kind);
 }
 
 // ---- faults
 
 void SimDisk::set_faults(const DiskFaults& faults) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   state_->faults = faults;
 }
 
 void SimDisk::set_latency(const DiskLatency& latency) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   state_->latency = latency;
 }
 
 void SimDisk::set_capacity(uint64_t bytes) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   state_->capacity_bytes = bytes;
 }
 
 uint64_t SimDisk::used_bytes() const {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   return state_->used_bytes;
 }
 
 bool SimDisk::CorruptSector(const std::string& path, uint64_t offset, Damage damage) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   const auto place = state_->FindExisting(path);
   return place.ok() && !place->node->is_dir && state_->Corrupt(*place->node, offset, damage);
 }
 
 std::optional<SimDisk::Sector> SimDisk::CorruptRandomSector(
     const std::function<bool(const std::string& path)>& choose, Damage damage) {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   DiskState& s = *state_;
   std::optional<Sector> chosen;
   DiskNode* chosen_node = nullptr;
@@ -390,17 +390,17 @@ std::optional<SimDisk::Sector> SimDisk::CorruptRandomSector(
 // ---- what happened
 
 uint64_t SimDisk::TakeCost() {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   return std::exchange(state_->cost_ns, 0);
 }
 
 DiskCounters SimDisk::counters() const {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   return state_->counters;
 }
 
 uint64_t SimDisk::Fingerprint() const {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   uint64_t hash = 0xcbf29ce484222325;
   state_->Visit(*state_->root, "", /*durable=*/true, [&](const std::string& path, DiskNode& node) {
     hash = Hash(hash, path);
@@ -410,7 +410,7 @@ uint64_t SimDisk::Fingerprint() const {
 }
 
 std::vector<std::string> SimDisk::Files() const {
-  absl::MutexLock lock(&state_->mutex);
+  base::MutexLock lock(&state_->mutex);
   std::vector<std::string> files;
   state_->Visit(*state_->root, "", /*durable=*/false, [&](const std::string& path, DiskNode& node) {
     if (!node.is_dir) files.push_back(path);

@@ -15,7 +15,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/disk_node.h"
 
@@ -79,7 +79,7 @@ struct DiskState {
   static void Visit(const DiskNode& dir, const std::string& path, bool durable,
                     absl::FunctionRef<void(const std::string&, DiskNode&)> visit);
 
-  mutable absl::Mutex mutex;
+  mutable base::Mutex mutex;
   uint64_t capacity_bytes ABSL_GUARDED_BY(mutex);
   DiskFaults faults ABSL_GUARDED_BY(mutex);
   DiskLatency latency ABSL_GUARDED_BY(mutex);
