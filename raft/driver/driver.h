@@ -19,6 +19,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "base/asio_loop.h"
+#include "base/log.h"
 #include "raft/core/raft.h"
 #include "raft/driver/applier.h"
 #include "raft/driver/node.h"
@@ -29,11 +30,39 @@ namespace keel::raft {
 
 using Refused = absl::AnyInvocable<void(absl::Status)>;
 
+class Driver;
+
+// What a host of many groups does for each (see host_core.h). On its loop.
+class GroupHost {
+ public:
+  virtual ~GroupHost() = default;
+  // Calls RunTurn soon, with those of others.
+  virtual void ScheduleTurn(std::shared_ptr<Driver> driver) = 0;
+  // Calls TickOnce from the next tick on, until it says false.
+  virtual void Activate(std::shared_ptr<Driver> driver) = 0;
+  virtual void OnQuiesced() = 0;
+  // The group here leads no more, though nobody else does: `members` must not sleep on.
+  virtual void OnResigned(GroupId group, const ConfState& members) = 0;
+  // Whether a host was not heard of for too long.
+  virtual bool Suspected(NodeId host) const = 0;
+};
+
+// What makes a driver that of one of a host's groups.
+struct GroupSeat {
+  GroupHost* host = nullptr;  // outlives the driver's being open
+  GroupId group = kNoGroup;
+  std::shared_ptr<Transport> transport;
+  std::unique_ptr<GroupLog> log;
+  uint64_t quiesce_ticks = 0;  // 0: never
+};
+
 class Driver final : public TransportHandler,
                      public LogView,
                      public std::enable_shared_from_this<Driver> {
  public:
   Driver(NodeOptions options, Transport* transport);
+  // One of a host's groups: ticks, turns and messages come from the host.
+  Driver(NodeOptions options, GroupSeat seat);
   ~Driver() override;
 
   // Opens the log and compares it with where the state machine stands.
@@ -58,6 +87,25 @@ class Driver final : public TransportHandler,
 
   // Any thread: no more callbacks.
   void Abandon();
+
+  // What a host calls (quiescence.cc has the reasons).
+  void RunTurn();
+  // Whether it goes on ticking.
+  bool TickOnce();
+  void Receive(Message message);
+  // A host came back, went away or was restarted, or gave up the lead of this group.
+  void OnHostChanged(NodeId host);
+  // The log has failed.
+  void Fail(absl::Status status);
+  // Before the group is taken off the host.
+  void ResignIfLeader();
+  GroupId group() const { return seat_.group; }
+  Transport* transport() const { return transport_; }
+  bool quiescent() const { return quiescent_; }
+  // Whether it is on the host's list of those that tick; kept by the host.
+  bool active = false;
+  // Hosts of this group's members.
+  ConfState members() const;
 
   // For the getters. Any thread.
   std::atomic<NodeId> leader{kNoNode};
@@ -90,6 +138,7 @@ class Driver final : public TransportHandler,
                                              uint64_t max_bytes) const override;
   absl::StatusOr<SnapshotMeta> Snapshot() const override;
 
+  absl::Status OpenLog();
   bool running() const { return core_ != nullptr && !closed_; }
   void ScheduleTurn();
   void Turn();
@@ -104,12 +153,21 @@ class Driver final : public TransportHandler,
   void Tick();
   void TruncateLog();
   void Publish();
-  void Fail(absl::Status status);
+  spdlog::level::level_enum log_level() const {
+    return seat_.host != nullptr ? spdlog::level::debug : spdlog::level::info;
+  }
+
+  // quiescence.cc
+  void Wake();
+  bool MayQuiesce(const Status& status) const;
+  void TryQuiesce();
+  bool Agrees(const Message& quiesce);
   // Ends what cannot end any more.
   void RefuseAll(const absl::Status& status);
 
   const NodeOptions options_;
   base::Loop* const loop_;
+  GroupSeat seat_;
   Transport* const transport_;
   std::unique_ptr<base::AsioLoop> own_log_loop_;
   std::unique_ptr<base::AsioLoop> own_fill_loop_;
@@ -135,6 +193,10 @@ class Driver final : public TransportHandler,
   Index flushed_at_ = 0;     // applied index of the last Flush
   bool truncating_ = false;  // asked for the durable index
   std::function<void()> handed_over_;
+  uint64_t persisting_ = 0;  // writes on their way to disk
+  uint64_t idle_ticks_ = 0;  // since there was something to do
+  bool quiescent_ = false;
+  base::TimePoint refusal_logged_{};
 };
 
 }  // namespace keel::raft

@@ -139,7 +139,7 @@ struct HostCounters {
   uint64_t host_heartbeats_sent = 0;
   uint64_t refused_messages = 0;  // for a group that is not open here
   uint64_t quiesced = 0;          // times that a group fell asleep
-  uint64_t woken = 0;             // times that one woke up
+  uint64_t woken = 0;             // times that one woke up, opening included
 };
 
 class Host {

@@ -6,14 +6,15 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "raft/driver/driver.h"
+#include "raft/driver/node_impl.h"
 
 namespace keel::raft {
 namespace {
 
 class NodeImpl final : public Node {
  public:
-  NodeImpl(const NodeOptions& options, Transport* transport, std::shared_ptr<Driver> driver)
-      : loop_(options.loop), transport_(transport), driver_(std::move(driver)) {}
+  NodeImpl(base::Loop* loop, Transport* transport, std::shared_ptr<Driver> driver)
+      : loop_(loop), transport_(transport), driver_(std::move(driver)) {}
 
   // Without Stop: as a crash would leave it.
   ~NodeImpl() override {
@@ -81,14 +82,8 @@ class NodeImpl final : public Node {
  private:
   static constexpr base::Duration kStepLimit = std::chrono::seconds(10);
 
-  // Runs a step on the loop and waits until it says so.
   void Wait(base::Duration limit, std::function<void(std::function<void()>)> step) {
-    auto done = std::make_shared<std::promise<void>>();
-    auto ended = done->get_future();
-    loop_->Post([step, done] { step([done] { done->set_value(); }); });
-    if (ended.wait_for(limit) != std::future_status::ready) {
-      base::Log().warn("raft: a step of stopping did not end in time");
-    }
+    WaitOn(loop_, limit, std::move(step));
   }
 
   base::Loop* const loop_;
@@ -99,12 +94,27 @@ class NodeImpl final : public Node {
 
 }  // namespace
 
+bool WaitOn(base::Loop* loop, base::Duration limit,
+            std::function<void(std::function<void()>)> step) {
+  auto done = std::make_shared<std::promise<void>>();
+  auto ended = done->get_future();
+  loop->Post([step, done] { step([done] { done->set_value(); }); });
+  if (ended.wait_for(limit) == std::future_status::ready) return true;
+  base::Log().warn("raft: a step of stopping did not end in time");
+  return false;
+}
+
+std::unique_ptr<Node> MakeNode(base::Loop* loop, Transport* transport,
+                               std::shared_ptr<Driver> driver) {
+  return std::make_unique<NodeImpl>(loop, transport, std::move(driver));
+}
+
 absl::StatusOr<std::unique_ptr<Node>> Node::Open(NodeOptions options, Transport* transport,
                                                  StateMachine* state_machine) {
   auto driver = std::make_shared<Driver>(options, transport);
   KEEL_RETURN_IF_ERROR(driver->Open(state_machine));
   options.loop->Post([driver] { driver->Start(); });
-  return std::make_unique<NodeImpl>(options, transport, std::move(driver));
+  return MakeNode(options.loop, transport, std::move(driver));
 }
 
 }  // namespace keel::raft

@@ -31,6 +31,8 @@ class OutgoingSnapshots : public std::enable_shared_from_this<OutgoingSnapshots>
   absl::StatusOr<SnapshotMeta> Offer(Index first_index);
   // Streams the offered snapshot to message.to.
   void Send(Message message);
+  // Whether none is offered or being made.
+  bool Idle() const { return current_ == nullptr && !making_; }
   // Now and then: drops what is no longer in use.
   void Expire();
   // Entries after this one must stay in the log; max when no snapshot needs any.

@@ -59,7 +59,7 @@ size_t FieldsBytes(const Message& m) {
   return VarintBytes(static_cast<uint64_t>(m.type)) + VarintBytes(m.from) + VarintBytes(m.to) +
          VarintBytes(m.term) + VarintBytes(m.index) + VarintBytes(m.log_term) +
          VarintBytes(m.commit) + VarintBytes(m.reject ? 1 : 0) + VarintBytes(m.reject_hint) +
-         VarintBytes(m.context);
+         VarintBytes(m.context) + VarintBytes(m.group) + VarintBytes(m.quiesce ? 1 : 0);
 }
 
 size_t EntriesBytes(const Message& m) {
@@ -145,7 +145,7 @@ absl::StatusOr<FrameView> ParseFrame(std::string_view bytes, size_t max_payload)
   }
   const auto type = static_cast<uint8_t>(bytes[8]);
   if (type < static_cast<uint8_t>(FrameType::kMessages) ||
-      type > static_cast<uint8_t>(FrameType::kSnapshotResult)) {
+      type > static_cast<uint8_t>(FrameType::kGroupMessages)) {
     return absl::InvalidArgumentError(base::StrCat("a frame of unknown type ", type));
   }
   frame.type = static_cast<FrameType>(type);
@@ -165,6 +165,8 @@ void ToProto(const Message& m, proto::Message* out) {
   out->set_reject(m.reject);
   out->set_reject_hint(m.reject_hint);
   out->set_context(m.context);
+  out->set_group(m.group);
+  out->set_quiesce(m.quiesce);
   if (!m.snapshot.empty()) MetaToProto(m.snapshot, out->mutable_snapshot());
   for (const Entry& e : m.entries) {
     proto::Entry* entry = out->add_entries();
@@ -190,6 +192,8 @@ absl::StatusOr<Message> FromProto(proto::Message* in) {
   m.reject = in->reject();
   m.reject_hint = in->reject_hint();
   m.context = in->context();
+  m.group = in->group();
+  m.quiesce = in->quiesce();
   if (in->has_snapshot()) {
     m.snapshot.index = in->snapshot().index();
     m.snapshot.term = in->snapshot().term();
@@ -273,7 +277,9 @@ void FrameWriter::PutMessage(const Message& m) {
   to = PutVarint(8, m.commit, to);
   to = PutVarint(9, m.reject ? 1 : 0, to);
   to = PutVarint(10, m.reject_hint, to);
-  PutVarint(12, m.context, to);
+  to = PutVarint(12, m.context, to);
+  to = PutVarint(13, m.group, to);
+  PutVarint(14, m.quiesce ? 1 : 0, to);
   if (!snapshot.empty()) {
     to = reinterpret_cast<uint8_t*>(Reserve(DelimitedBytes(snapshot.size()) - snapshot.size()));
     PutLength(11, snapshot.size(), to);
@@ -296,8 +302,12 @@ void FrameWriter::AddMessages(std::span<const Message> messages) {
   const uint64_t before = bytes_;
   Reserve(kFrameHeaderBytes);
   const size_t first_part = parts_.size() - 1;
-  for (const Message& message : messages) PutMessage(message);
-  FinishFrame(header_at, first_part, FrameType::kMessages, bytes_ - before - kFrameHeaderBytes);
+  FrameType type = FrameType::kMessages;
+  for (const Message& message : messages) {
+    if (message.group != kNoGroup) type = FrameType::kGroupMessages;
+    PutMessage(message);
+  }
+  FinishFrame(header_at, first_part, type, bytes_ - before - kFrameHeaderBytes);
 }
 
 void FrameWriter::Add(FrameType type, std::string_view payload) {

@@ -67,6 +67,7 @@ enum class FrameType : uint8_t {
   kSnapshotData = 4,    // contents of files, as they are
   kSnapshotEnd = 5,     // a SnapshotEnd
   kSnapshotResult = 6,  // a SnapshotResult
+  kGroupMessages = 7,   // a MessageBatch between hosts of many groups
 };
 
 struct FrameView {
@@ -80,7 +81,7 @@ struct FrameView {
 // or not a frame; DataLoss: its checksum is wrong.
 absl::StatusOr<FrameView> ParseFrame(std::string_view bytes, size_t max_payload);
 
-// Messages of a kMessages frame. InvalidArgument when it is not one.
+// Messages of a kMessages or kGroupMessages frame. InvalidArgument when it is not one.
 absl::Status DecodeMessages(std::string_view payload, std::vector<Message>* out);
 
 void ToProto(const Message& message, proto::Message* out);

@@ -26,6 +26,8 @@ Message Full() {
   m.reject = true;
   m.reject_hint = 9;
   m.context = 12345;
+  m.group = 1ull << 33;
+  m.quiesce = true;
   m.snapshot = {10, 3, {{1, 2}, {3}, {1}, {4}, true}};
   for (const size_t size : {size_t{0}, size_t{5}, size_t{127}, size_t{128}, size_t{2048},
                             size_t{2049}, size_t{100000}}) {
@@ -46,6 +48,8 @@ void ExpectSame(const Message& a, const Message& b) {
   EXPECT_EQ(a.reject, b.reject);
   EXPECT_EQ(a.reject_hint, b.reject_hint);
   EXPECT_EQ(a.context, b.context);
+  EXPECT_EQ(a.group, b.group);
+  EXPECT_EQ(a.quiesce, b.quiesce);
   EXPECT_EQ(a.snapshot.index, b.snapshot.index);
   EXPECT_EQ(a.snapshot.term, b.snapshot.term);
   EXPECT_EQ(a.snapshot.conf, b.snapshot.conf);
@@ -135,6 +139,34 @@ RC_GTEST_PROP(TransportCodecTest, GarbageNeverDecodesToNonsense, (const std::str
   std::vector<Message> out;
   if (DecodeMessages(bytes, &out).ok()) {
     for (const Message& m : out) RC_ASSERT(m.type <= MessageType::kTransferLeader);
+  }
+}
+
+// docs/formats/raft-transport.md, "Many groups".
+TEST(CodecTest, MessagesOfGroupsHaveAFrameTypeOfTheirOwn) {
+  Message m;
+  m.type = MessageType::kHeartbeat;
+  m.from = 1;
+  m.to = 2;
+  m.term = 3;
+  m.commit = 9;
+  for (const bool grouped : {false, true}) {
+    m.group = grouped ? 5 : kNoGroup;
+    m.quiesce = grouped;
+    FrameWriter writer;
+    writer.AddMessages({&m, 1});
+    const std::string bytes = Join(writer);
+    const auto frame = ParseFrame(bytes, 1 << 20);
+    ASSERT_TRUE(frame.ok());
+    EXPECT_EQ(frame->type, grouped ? FrameType::kGroupMessages : FrameType::kMessages);
+    std::vector<Message> out;
+    ASSERT_TRUE(DecodeMessages(frame->payload, &out).ok());
+    ASSERT_EQ(out.size(), 1u);
+    ExpectSame(out[0], m);
+    if (grouped) {
+      EXPECT_EQ(std::string(frame->payload),
+                std::string("\x0a\x0e\x08\x07\x10\x01\x18\x02\x20\x03\x40\x09\x68\x05\x70\x01"));
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 #include "raft/transport/memory_transport.h"
 
+#include <map>
+
 #include "base/status.h"
 #include "base/strings.h"
 
@@ -35,6 +37,11 @@ void MemoryNetwork::set_delay(base::Duration min, base::Duration max) {
   std::lock_guard lock(mu_);
   delay_min_ = min;
   delay_max_ = max;
+}
+
+bool MemoryNetwork::Faultless() {
+  std::lock_guard lock(mu_);
+  return loss_ <= 0 && delay_max_ <= base::Duration::zero();
 }
 
 std::shared_ptr<MemoryNetwork::Member> MemoryNetwork::Reach(NodeId from, NodeId to,
@@ -95,6 +102,16 @@ void MemoryTransport::Deliver(NodeId to, absl::AnyInvocable<void(TransportHandle
 }
 
 void MemoryTransport::Send(std::vector<Message> messages) {
+  if (messages.size() > 1 && network_->Faultless()) {
+    std::map<NodeId, std::vector<Message>> by_member;
+    for (Message& message : messages) by_member[message.to].push_back(std::move(message));
+    for (auto& [to, batch] : by_member) {
+      Deliver(to, [batch = std::move(batch)](TransportHandler* handler) mutable {
+        handler->OnMessages(std::move(batch));
+      });
+    }
+    return;
+  }
   for (Message& message : messages) {
     const NodeId to = message.to;
     Deliver(to, [message = std::move(message)](TransportHandler* handler) mutable {

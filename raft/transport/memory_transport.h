@@ -45,6 +45,8 @@ class MemoryNetwork {
     TransportHandler* handler = nullptr;
     base::Loop* loop = nullptr;
   };
+  // Whether every message arrives, and at once: then those to one member may go as one.
+  bool Faultless();
   std::shared_ptr<Member> Reach(NodeId from, NodeId to, base::Duration* delay);
 
   base::FileSystem& fs_;

@@ -99,7 +99,7 @@ asio::awaitable<absl::Status> ReadMessages(std::shared_ptr<TransportShared> shar
         shared->DeliverUser(hello.from, std::string(frame->payload));
         continue;
       }
-      if (frame->type != FrameType::kMessages) {
+      if (frame->type != FrameType::kMessages && frame->type != FrameType::kGroupMessages) {
         co_return absl::InvalidArgumentError("a frame that does not belong on this stream");
       }
       const absl::Status decoded = DecodeMessages(frame->payload, &messages);

@@ -1,0 +1,126 @@
+// How a group of a host falls asleep and wakes up (host.h says why).
+//
+// A leader with nothing to do tells the members, in a heartbeat with `quiesce`,
+// the term and the commit index, and stops ticking. A member stops too if it
+// stands exactly there; if not it treats the message as the heartbeat it is,
+// and its answer wakes the leader. Whatever is lost on the way only wakes
+// somebody too early: a member that was not told runs into its election timeout
+// and asks for pre-votes, which wake the others; the leader's next heartbeat
+// ends that, because those asked have heard of it within an election timeout of
+// their own (stopped) clocks.
+#include <algorithm>
+
+#include "raft/core/quorum.h"
+#include "raft/driver/driver.h"
+
+namespace keel::raft {
+
+ConfState Driver::members() const {
+  return core_ != nullptr ? core_->GetStatus().conf : opened_at_.conf;
+}
+
+void Driver::Wake() {
+  if (seat_.host == nullptr) return;
+  idle_ticks_ = 0;
+  if (!quiescent_) return;
+  quiescent_ = false;
+  seat_.host->Activate(shared_from_this());
+}
+
+void Driver::Receive(Message message) {
+  if (!running()) return;
+  // A snapshot comes with its files (OnSnapshotFiles) or not at all.
+  if (message.type == MessageType::kSnapshot) return;
+  if (message.quiesce && message.type == MessageType::kHeartbeat && Agrees(message)) {
+    if (!quiescent_) {
+      quiescent_ = true;
+      seat_.host->OnQuiesced();
+    }
+    return;
+  }
+  const bool heartbeat =
+      message.type == MessageType::kHeartbeat || message.type == MessageType::kHeartbeatResponse;
+  if (quiescent_ || !heartbeat) {
+    // An answer to a heartbeat sent before falling asleep is no news; one to
+    // the word to quiesce (of no round) says that the member could not.
+    if (quiescent_ && message.type == MessageType::kHeartbeatResponse && message.context != 0 &&
+        message.term == core_->term() && message.index == log_->LastIndex()) {
+      return;
+    }
+    Wake();
+  }
+  // A refusal is the sender's loss: it changed nothing here.
+  (void)core_->Step(std::move(message));
+  ScheduleTurn();
+}
+
+bool Driver::Agrees(const Message& quiesce) {
+  return quiesce.to == options_.id && core_->role() == Role::kFollower &&
+         core_->leader() == quiesce.from && core_->term() == quiesce.term &&
+         core_->commit() == quiesce.commit && log_->LastIndex() == quiesce.commit &&
+         !options_.lease_reads && proposals_.empty() && reads_.empty() && reads_out_.empty() &&
+         held_.empty() && !core_->HasReady();
+}
+
+bool Driver::MayQuiesce(const Status& status) const {
+  if (status.soft_state.role != Role::kLeader || status.transferee != kNoNode ||
+      !status.conf.voters_outgoing.empty() || options_.lease_reads) {
+    return false;
+  }
+  const Index last = log_->LastIndex();
+  if (status.hard_state.commit != last || status.applied != last || applied_index.load() != last ||
+      persisting_ != 0 || truncating_ || !held_.empty() || !proposals_.empty() || !reads_.empty() ||
+      !reads_out_.empty() || !snapshots_->Idle() || core_->HasReady()) {
+    return false;
+  }
+  size_t agreeing = 0;
+  for (const PeerProgress& peer : status.progress) {
+    const bool self = peer.id == options_.id;
+    const bool suspected = !self && seat_.host->Suspected(peer.id);
+    const bool caught_up =
+        self || (peer.state == PeerProgress::State::kReplicate && peer.match == last);
+    // Who is away cannot be brought up to date now; its return wakes the group.
+    if (!caught_up && !suspected) return false;
+    if (!suspected && !peer.learner) ++agreeing;
+  }
+  // Without a quorum in sight it must go on ticking, so that it steps down.
+  return agreeing > status.conf.voters.size() / 2;
+}
+
+void Driver::TryQuiesce() {
+  if (core_->role() != Role::kLeader) return;
+  const Status status = core_->GetStatus();
+  if (!MayQuiesce(status)) return;
+  std::vector<Message> messages;
+  for (const PeerProgress& peer : status.progress) {
+    if (peer.id == options_.id) continue;
+    Message message;
+    message.type = MessageType::kHeartbeat;
+    message.from = options_.id;
+    message.to = peer.id;
+    message.term = status.hard_state.term;
+    // Only what the peer is known to hold, as in any heartbeat.
+    message.commit = std::min(peer.match, status.hard_state.commit);
+    message.quiesce = true;
+    messages.push_back(std::move(message));
+  }
+  if (!messages.empty()) transport_->Send(std::move(messages));
+  quiescent_ = true;
+  seat_.host->OnQuiesced();
+}
+
+void Driver::OnHostChanged(NodeId host) {
+  if (!running() || !quiescent_) return;
+  bool concerned = core_->leader() == host;
+  if (!concerned && core_->role() == Role::kLeader) {
+    for (const PeerProgress& peer : core_->GetStatus().progress) concerned |= peer.id == host;
+  }
+  if (concerned) Wake();
+}
+
+void Driver::ResignIfLeader() {
+  if (seat_.host == nullptr || !running() || core_->role() != Role::kLeader) return;
+  seat_.host->OnResigned(seat_.group, members());
+}
+
+}  // namespace keel::raft
