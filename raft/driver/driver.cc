@@ -447,7 +447,11 @@ void Driver::OnPersisted(uint64_t ready_id, std::vector<Message> messages) {
 
 void Driver::OnApplied(Index last, std::vector<ConfChange> changes) {
   if (!running()) return;
-  for (const ConfChange& change : changes) core_->ApplyConfChange(change);
+  for (const ConfChange& change : changes) {
+    const Status before = seat_.host != nullptr ? core_->GetStatus() : Status{};
+    const ConfState conf = core_->ApplyConfChange(change);
+    TellRemoved(before, conf);
+  }
   core_->Applied(last);
   applied_index.store(last);
   if (last - flushed_at_ >= options_.snapshot_count) {

@@ -11,8 +11,8 @@
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -162,6 +162,7 @@ class Driver final : public TransportHandler,
   bool MayQuiesce(const Status& status) const;
   void TryQuiesce();
   bool Agrees(const Message& quiesce);
+  void TellRemoved(const Status& before, const ConfState& conf);
   // Ends what cannot end any more.
   void RefuseAll(const absl::Status& status);
 
@@ -188,7 +189,7 @@ class Driver final : public TransportHandler,
   uint64_t next_read_ = 1;
   absl::flat_hash_map<uint64_t, std::vector<ReadDone>> reads_out_;  // by context
   absl::flat_hash_map<Index, std::string> arrived_;  // snapshots' folders, not yet in a Ready
-  std::deque<Write> held_;                           // the first one is being restored
+  std::list<Write> held_;                            // the first one is being restored
   bool restoring_ = false;
   Index flushed_at_ = 0;     // applied index of the last Flush
   bool truncating_ = false;  // asked for the durable index

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <thread>
 
 #include "base/asio_loop.h"
@@ -268,6 +269,126 @@ TEST_F(HostTest, GroupCatchesUpBySnapshotOnceItsLogIsTruncated) {
   EXPECT_EQ(behind->machines[1]->restores, 1);
   EXPECT_EQ(behind->machines[1]->hash, t_.Leader(1)->machines[1]->hash);
   ASSERT_TRUE(t_.Within(seconds(60), [&] { return t_.Active() == 0; })) << t_.Active();
+}
+
+TEST_F(HostTest, MembersChangeAndWhoIsRemovedSleeps) {
+  StartAsleep(2);
+  ConfChange change;
+  change.changes = {{ConfChangeSingle::Type::kRemove, NotLeader(1)->id}};
+  TestHost* removed = NotLeader(1);
+  t_.Leader(1)->nodes[1]->ProposeConfChange(change, [](absl::Status s) { ADD_FAILURE() << s; });
+  ASSERT_TRUE(t_.Within(seconds(60), [&] { return t_.Active() == 0; })) << t_.Active();
+  std::optional<Status> status;
+  t_.Leader(1)->nodes[1]->GetStatus([&](Status s) { status = std::move(s); });
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->conf.voters.size(), 2u);
+  // Now it may forget the group, and join again as if new.
+  removed->nodes.erase(1);
+  ASSERT_TRUE(removed->host->RemoveGroup(1, nullptr).ok());
+  change.changes[0].type = ConfChangeSingle::Type::kAddVoter;
+  t_.Propose(t_.Leader(1), 1, "x");
+  t_.Leader(1)->nodes[1]->ProposeConfChange(change, [](absl::Status s) { ADD_FAILURE() << s; });
+  removed->machines[1] = std::make_unique<TallyMachine>();
+  GroupOptions joining;
+  joining.id = 1;
+  auto node = removed->host->OpenGroup(joining, removed->machines[1].get());
+  ASSERT_TRUE(node.ok()) << node.status();
+  removed->nodes[1] = *std::move(node);
+  EXPECT_TRUE(AllCount(1, 1));
+  ASSERT_TRUE(t_.Within(seconds(60), [&] { return t_.Active() == 0; })) << t_.Active();
+}
+
+// Files whose Sync fails when told.
+class FailingFiles final : public base::FileSystem {
+ public:
+  class FailingFile final : public base::File {
+   public:
+    FailingFile(std::unique_ptr<base::File> file, const bool* fail)
+        : file_(std::move(file)), fail_(fail) {}
+    absl::Status Write(uint64_t offset, std::string_view data) override {
+      return file_->Write(offset, data);
+    }
+    absl::Status WriteV(uint64_t offset, std::span<const std::string_view> parts) override {
+      return file_->WriteV(offset, parts);
+    }
+    absl::StatusOr<std::string> Read(uint64_t offset, size_t size) const override {
+      return file_->Read(offset, size);
+    }
+    absl::Status Sync() override {
+      return *fail_ ? absl::DataLossError("the disk is gone") : file_->Sync();
+    }
+    absl::Status Truncate(uint64_t size) override { return file_->Truncate(size); }
+    absl::StatusOr<uint64_t> Size() const override { return file_->Size(); }
+    const std::string& path() const override { return file_->path(); }
+
+   private:
+    const std::unique_ptr<base::File> file_;
+    const bool* const fail_;
+  };
+  absl::StatusOr<std::unique_ptr<base::File>> Open(const std::string& path, Mode mode) override {
+    auto file = posix_.Open(path, mode);
+    if (!file.ok()) return file.status();
+    return std::unique_ptr<base::File>(std::make_unique<FailingFile>(*std::move(file), &fail));
+  }
+  absl::Status CreateDirs(const std::string& path) override { return posix_.CreateDirs(path); }
+  absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
+    return posix_.List(dir);
+  }
+  bool Exists(const std::string& path) override { return posix_.Exists(path); }
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    return posix_.Rename(from, to);
+  }
+  absl::Status Remove(const std::string& path) override { return posix_.Remove(path); }
+  absl::Status RemoveAll(const std::string& path) override { return posix_.RemoveAll(path); }
+  absl::Status SyncDir(const std::string& dir) override { return posix_.SyncDir(dir); }
+  absl::StatusOr<std::unique_ptr<base::FileLock>> Lock(const std::string& path) override {
+    return posix_.Lock(path);
+  }
+  absl::StatusOr<Space> GetSpace(const std::string& path) override { return posix_.GetSpace(path); }
+
+  bool fail = false;
+
+ private:
+  base::FileSystem& posix_ = base::PosixFileSystem();
+};
+
+TEST_F(HostTest, FailedSyncEndsTheHostAndOthersTakeOver) {
+  FailingFiles files;
+  for (auto& host : t_.hosts) host->options.fs = host->id == 1 ? &files : nullptr;
+  int ended = 0;
+  GroupOptions options;
+  options.on_fatal = [&](absl::Status status) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    ++ended;
+  };
+  StartAsleep(6, options);
+  TestHost* bad = t_.hosts[0].get();
+  files.fail = true;
+  absl::Status refused;
+  for (GroupId g = 1; g <= 6; ++g) t_.Propose(bad, g, "x");
+  t_.loop.Advance(milliseconds(200));
+  EXPECT_EQ(bad->fatal.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ended, 6);
+  bad->nodes[1]->Propose(std::make_shared<const std::string>("y"),
+                         [&](absl::Status status) { refused = std::move(status); });
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(bad->host->OpenGroup({.id = 9}, nullptr).status().code(),
+            absl::StatusCode::kUnavailable);
+  bad->Crash();
+  EXPECT_TRUE(t_.Within(kBound, [&] {
+    for (GroupId g = 1; g <= 6; ++g) {
+      if (t_.Leader(g) == nullptr) return false;
+    }
+    return true;
+  }));
+  // What it had acknowledged is on its disk still, and nothing else is believed.
+  files.fail = false;
+  ASSERT_TRUE(bad->Start().ok());
+  for (GroupId g = 1; g <= 6; ++g) ASSERT_TRUE(bad->OpenGroup(g, options).ok());
+  Sleep(6);
+  for (GroupId g = 1; g <= 6; ++g) {
+    EXPECT_EQ(bad->machines[g]->hash, t_.Leader(g)->machines[g]->hash) << g;
+  }
 }
 
 TEST_F(HostTest, LogOfAnotherOrHeldByAnotherIsRefused) {

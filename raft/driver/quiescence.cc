@@ -10,10 +10,19 @@
 // their own (stopped) clocks.
 #include <algorithm>
 
-#include "raft/core/quorum.h"
 #include "raft/driver/driver.h"
 
 namespace keel::raft {
+namespace {
+
+bool IsMember(const ConfState& conf, NodeId id) {
+  for (const auto* ids : {&conf.voters, &conf.voters_outgoing, &conf.learners}) {
+    if (std::find(ids->begin(), ids->end(), id) != ids->end()) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 ConfState Driver::members() const {
   return core_ != nullptr ? core_->GetStatus().conf : opened_at_.conf;
@@ -36,6 +45,12 @@ void Driver::Receive(Message message) {
       quiescent_ = true;
       seat_.host->OnQuiesced();
     }
+    return;
+  }
+  // Somebody removed who does not know it. All is well here: the leader's host
+  // would be suspected otherwise, or the leader have woken this member.
+  if (quiescent_ && message.type == MessageType::kPreVote && core_->leader() != kNoNode &&
+      !IsMember(core_->GetStatus().conf, message.from)) {
     return;
   }
   const bool heartbeat =
@@ -88,6 +103,13 @@ bool Driver::MayQuiesce(const Status& status) const {
 }
 
 void Driver::TryQuiesce() {
+  if (core_->role() == Role::kFollower && !core_->HasReady() && reads_out_.empty() &&
+      !options_.lease_reads) {
+    // Who joins, or was removed, waits for messages and has no timer to run.
+    if (IsMember(core_->GetStatus().conf, options_.id)) return;
+    quiescent_ = true;
+    seat_.host->OnQuiesced();
+  }
   if (core_->role() != Role::kLeader) return;
   const Status status = core_->GetStatus();
   if (!MayQuiesce(status)) return;
@@ -107,6 +129,24 @@ void Driver::TryQuiesce() {
   if (!messages.empty()) transport_->Send(std::move(messages));
   quiescent_ = true;
   seat_.host->OnQuiesced();
+}
+
+// The leader sends nothing to who is no member any more, so a member may not
+// learn that its removal is committed, and would ask for votes for ever.
+void Driver::TellRemoved(const Status& before, const ConfState& conf) {
+  if (seat_.host == nullptr || before.soft_state.role != Role::kLeader) return;
+  std::vector<Message> messages;
+  for (const PeerProgress& peer : before.progress) {
+    if (peer.id == options_.id || IsMember(conf, peer.id)) continue;
+    Message message;
+    message.type = MessageType::kHeartbeat;
+    message.from = options_.id;
+    message.to = peer.id;
+    message.term = before.hard_state.term;
+    message.commit = std::min(peer.match, before.hard_state.commit);
+    messages.push_back(std::move(message));
+  }
+  if (!messages.empty()) transport_->Send(std::move(messages));
 }
 
 void Driver::OnHostChanged(NodeId host) {

@@ -72,7 +72,7 @@ TEST(TransportCodecTest, MessagesRoundTrip) {
   EXPECT_EQ(bytes.size(), writer.bytes());
   auto frame = ParseFrame(bytes, 64 << 20);
   ASSERT_TRUE(frame.ok()) << frame.status();
-  ASSERT_EQ(frame->type, FrameType::kMessages);
+  ASSERT_EQ(frame->type, FrameType::kGroupMessages);
   std::vector<Message> got;
   ASSERT_TRUE(DecodeMessages(frame->payload, &got).ok());
   ASSERT_EQ(got.size(), 3u);
