@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "base/strings.h"
+#include "base/check.h"
 
 namespace keel::raft {
 namespace {
@@ -101,9 +101,8 @@ absl::StatusOr<ConfState> ChangeConf(const ConfState& conf, const ConfChange& ch
   }
   for (const ConfChangeSingle& single : change.changes) Apply(next, single);
   if (next.voters.empty()) return absl::InvalidArgumentError("the change would leave no voter");
-  if (!joint && VotersMoved(conf.voters, next.voters) > 1) {
-    return absl::InvalidArgumentError("more than one voter moves without a joint configuration");
-  }
+  KEEL_CHECK(joint || VotersMoved(conf.voters, next.voters) <= 1,
+             "a single change moves one voter at most");
   return next;
 }
 

@@ -57,33 +57,32 @@ std::pair<Index, Term> EntryLog::ConflictByTerm(Index index, Term term) const {
   return {0, 0};
 }
 
-absl::StatusOr<std::vector<Entry>> EntryLog::Slice(Index low, Index high,
-                                                   uint64_t max_bytes) const {
+absl::Status EntryLog::Slice(Index low, Index high, uint64_t max_bytes,
+                             std::vector<Entry>* entries) const {
+  KEEL_CHECK(entries->empty());
   KEEL_CHECK(low < high && high <= last_index_ + 1, "low=", low, " high=", high,
              " last=", last_index_);
   if (restoring()) return OutOfRange(low);
-  std::vector<Entry> entries;
   uint64_t bytes = 0;
   if (!InPending(low)) {
     const Index end = pending_.empty() ? high : std::min(high, pending_.front().index);
-    absl::StatusOr<std::vector<Entry>> held = view_->Entries(low, end, max_bytes);
-    if (!held.ok()) return held.status();
-    entries = *std::move(held);
-    KEEL_CHECK(!entries.empty() && entries.front().index == low, "low=", low);
-    if (entries.back().index + 1 < end || end == high) return entries;
-    for (const Entry& entry : entries) bytes += entry.data->size();
+    const absl::Status read = view_->ReadEntries(low, end, max_bytes, entries);
+    if (!read.ok()) return read;
+    KEEL_CHECK(!entries->empty() && entries->front().index == low, "low=", low);
+    if (entries->back().index + 1 < end || end == high) return absl::OkStatus();
+    for (const Entry& entry : *entries) bytes += entry.data->size();
     low = end;
   }
   const Index offset = pending_.front().index;
   size_t count = 0;
   while (low + count < high) {
     bytes += pending_[low + count - offset].data->size();
-    if (bytes > max_bytes && !(count == 0 && entries.empty())) break;
+    if (bytes > max_bytes && !(count == 0 && entries->empty())) break;
     ++count;
   }
   const auto begin = pending_.begin() + static_cast<ptrdiff_t>(low - offset);
-  entries.insert(entries.end(), begin, begin + static_cast<ptrdiff_t>(count));
-  return entries;
+  entries->insert(entries->end(), begin, begin + static_cast<ptrdiff_t>(count));
+  return absl::OkStatus();
 }
 
 void EntryLog::Append(Entry entry) {
@@ -96,7 +95,7 @@ void EntryLog::Append(Entry entry) {
   pending_.push_back(std::move(entry));
 }
 
-void EntryLog::Replace(std::vector<Entry> entries) {
+void EntryLog::Replace(std::vector<Entry>&& entries) {
   KEEL_CHECK(!restoring() && !entries.empty());
   const Index from = entries.front().index;
   KEEL_CHECK(from <= last_index_ + 1 && from >= view_->FirstIndex(), "from=", from,
@@ -105,10 +104,11 @@ void EntryLog::Replace(std::vector<Entry> entries) {
   last_index_ = entries.back().index;
   last_term_ = entries.back().term;
   if (pending_.empty()) {
-    pending_ = std::move(entries);
+    pending_.swap(entries);
   } else {
     pending_.insert(pending_.end(), std::make_move_iterator(entries.begin()),
                     std::make_move_iterator(entries.end()));
+    entries.clear();
   }
 }
 
@@ -138,10 +138,16 @@ void EntryLog::Restore(SnapshotMeta snapshot) {
 bool EntryLog::TakePending(uint64_t ready_id, std::optional<SnapshotMeta>* snapshot,
                            std::vector<Entry>* entries) {
   if (!HasPending()) return false;
+  // What earlier Readys handed out is read back through the view from now on.
+  // (It may reach further: into what is about to be replaced.)
+  KEEL_CHECK(restoring() || view_->LastIndex() + pending_.size() >= last_index_,
+             "the LogView does not hold what Ready handed out: it ends at ", view_->LastIndex(),
+             ", entries were handed out up to ", last_index_ - pending_.size());
   writes_.push_back({.ready_id = ready_id, .vouches = last_index_, .snapshot = pending_snapshot_});
   *snapshot = std::exchange(pending_snapshot_, std::nullopt);
   last_batch_ = pending_.size();
-  *entries = std::exchange(pending_, {});
+  entries->swap(pending_);
+  pending_.clear();
   return true;
 }
 

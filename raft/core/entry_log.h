@@ -18,11 +18,11 @@
 // snapshot's last entry only and takes no entries.
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "raft/core/queue.h"
 #include "raft/core/raft.h"
 #include "raft/core/types.h"
 
@@ -51,20 +51,23 @@ class EntryLog {
 
   // Entries [low, high), at least one, then as many as fit `max_bytes`.
   // OutOfRange when compacted. REQUIRES: low < high <= last_index() + 1.
-  absl::StatusOr<std::vector<Entry>> Slice(Index low, Index high, uint64_t max_bytes) const;
+  // `*entries` is empty; it may have memory to spare.
+  absl::Status Slice(Index low, Index high, uint64_t max_bytes, std::vector<Entry>* entries) const;
 
   // Adds one entry at the end. REQUIRES: !restoring().
   void Append(Entry entry);
   // Makes the log end in `entries`, dropping whatever stood at their first
   // index and after. REQUIRES: not empty, contiguous, !restoring(),
   // first_index() <= their first index <= last_index() + 1.
-  void Replace(std::vector<Entry> entries);
+  // Leaves `entries` empty, with memory to spare.
+  void Replace(std::vector<Entry>&& entries);
   // The log becomes the snapshot's last entry.
   void Restore(SnapshotMeta snapshot);
 
   // True when there is something to hand out.
   bool HasPending() const { return !pending_.empty() || pending_snapshot_.has_value(); }
-  // Hands out what is pending as write `ready_id`. True if there was any.
+  // Hands out what is pending as write `ready_id`. True if there was any. What
+  // memory `*entries` had serves the entries to come.
   bool TakePending(uint64_t ready_id, std::optional<SnapshotMeta>* snapshot,
                    std::vector<Entry>* entries);
   // Everything handed out up to `ready_id` is durable. Returns the snapshot
@@ -88,7 +91,7 @@ class EntryLog {
   Index durable_ = 0;
   std::vector<Entry> pending_;  // the end of the log, not yet handed out
   std::optional<SnapshotMeta> pending_snapshot_;
-  std::deque<Write> writes_;        // handed out, not yet durable
+  Queue<Write> writes_;             // handed out, not yet durable
   int snapshots_on_their_way_ = 0;  // pending or handed out
   size_t last_batch_ = 0;           // size of the last hand-over: what to reserve next
 };

@@ -21,7 +21,7 @@ absl::Status Raft::Impl::ProposeConfChange(const ConfChange& change) {
   if (!fits.ok()) return fits;
   std::vector<Entry> one;
   one.push_back(std::move(entry));
-  return ProposeEntries(std::move(one));
+  return ProposeEntries(one);
 }
 
 ConfState Raft::Impl::ApplyConfChange(const ConfChange& change) {

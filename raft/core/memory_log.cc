@@ -16,18 +16,25 @@ absl::StatusOr<Term> MemoryLog::TermAt(Index index) const {
 
 absl::StatusOr<std::vector<Entry>> MemoryLog::Entries(Index low, Index high,
                                                       uint64_t max_bytes) const {
+  std::vector<Entry> entries;
+  const absl::Status status = ReadEntries(low, high, max_bytes, &entries);
+  if (!status.ok()) return status;
+  return entries;
+}
+
+absl::Status MemoryLog::ReadEntries(Index low, Index high, uint64_t max_bytes,
+                                    std::vector<Entry>* entries) const {
   if (low < FirstIndex() || low >= high || high > LastIndex() + 1) {
     return absl::OutOfRangeError(base::StrCat("no entries [", low, ", ", high, ")"));
   }
-  std::vector<Entry> result;
   uint64_t bytes = 0;
   for (Index index = low; index < high; ++index) {
     const Entry& entry = entries_[index - FirstIndex()];
     bytes += entry.data->size();
-    if (!result.empty() && bytes > max_bytes) break;
-    result.push_back(entry);
+    if (!entries->empty() && bytes > max_bytes) break;
+    entries->push_back(entry);
   }
-  return result;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<SnapshotMeta> MemoryLog::Snapshot() const {

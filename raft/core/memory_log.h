@@ -22,6 +22,8 @@ class MemoryLog : public LogView {
   absl::StatusOr<Term> TermAt(Index index) const override;
   absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high,
                                              uint64_t max_bytes) const override;
+  absl::Status ReadEntries(Index low, Index high, uint64_t max_bytes,
+                           std::vector<Entry>* entries) const override;
   absl::StatusOr<SnapshotMeta> Snapshot() const override;
 
   // Adds entries; the first replaces whatever stands at its index and after.

@@ -67,11 +67,11 @@ Raft::Impl::Impl(Config config, LogView* log, HardState hard_state, ConfState co
 void Raft::Impl::FindConfEntries() {
   constexpr uint64_t kChunkBytes = 1 << 20;
   for (Index next = applied_ + 1; next <= log_.last_index();) {
-    absl::StatusOr<std::vector<Entry>> entries =
-        log_.Slice(next, log_.last_index() + 1, kChunkBytes);
-    KEEL_CHECK(entries.ok(), "reading the log from ", next, ": ", entries.status().message());
-    NoteConfEntries(*entries);
-    next = entries->back().index + 1;
+    std::vector<Entry> entries;
+    const absl::Status read = log_.Slice(next, log_.last_index() + 1, kChunkBytes, &entries);
+    KEEL_CHECK(read.ok(), "reading the log from ", next, ": ", read.message());
+    NoteConfEntries(entries);
+    next = entries.back().index + 1;
   }
 }
 
@@ -96,6 +96,7 @@ Status Raft::Impl::GetStatus() const {
   status.applied = applied_;
   status.conf = conf_;
   status.transferee = transferee_;
+  status.refused_messages = refused_messages_;
   if (role_ == Role::kLeader) {
     for (const Progress& peer : peers_) status.progress.push_back(peer.View());
   }
@@ -108,12 +109,8 @@ Raft::~Raft() = default;
 
 void Raft::Tick() { impl_->Tick(); }
 absl::Status Raft::Step(Message message) { return impl_->Step(std::move(message)); }
-absl::Status Raft::Propose(Payload data) {
-  std::vector<Payload> one;
-  one.push_back(std::move(data));
-  return impl_->Propose(std::move(one));
-}
-absl::Status Raft::Propose(std::vector<Payload> data) { return impl_->Propose(std::move(data)); }
+absl::Status Raft::Propose(Payload data) { return impl_->Propose({&data, 1}); }
+absl::Status Raft::Propose(std::vector<Payload> data) { return impl_->Propose(data); }
 absl::Status Raft::ProposeConfChange(const ConfChange& change) {
   return impl_->ProposeConfChange(change);
 }
@@ -125,6 +122,8 @@ bool Raft::HasReady() const { return impl_->HasReady(); }
 Ready Raft::TakeReady() { return impl_->TakeReady(); }
 void Raft::Persisted(uint64_t ready_id) { impl_->Persisted(ready_id); }
 void Raft::Applied(Index index) { impl_->Applied(index); }
+void Raft::Recycle(Ready ready) { impl_->Recycle(std::move(ready)); }
+Message Raft::SpareMessage() { return impl_->SpareMessage(); }
 void Raft::ReportUnreachable(NodeId peer) { impl_->ReportUnreachable(peer); }
 void Raft::ReportSnapshot(NodeId peer, SnapshotStatus status) {
   impl_->ReportSnapshot(peer, status);

@@ -55,6 +55,14 @@ class LogView {
   // payload. OutOfRange when `low` is compacted away: the core then sends a snapshot.
   virtual absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high,
                                                      uint64_t max_bytes) const = 0;
+  // The same into `*entries`, which is empty and may have memory to spare: one
+  // that overrides it saves an allocation a message.
+  virtual absl::Status ReadEntries(Index low, Index high, uint64_t max_bytes,
+                                   std::vector<Entry>* entries) const {
+    absl::StatusOr<std::vector<Entry>> read = Entries(low, high, max_bytes);
+    if (read.ok()) *entries = *std::move(read);
+    return read.status();
+  }
   // The newest snapshot of the state machine that can be sent. Unavailable
   // while none is ready: the core asks again later.
   virtual absl::StatusOr<SnapshotMeta> Snapshot() const = 0;
@@ -144,6 +152,7 @@ struct Status {
   ConfState conf;
   NodeId transferee = kNoNode;
   std::vector<PeerProgress> progress;  // filled on a leader only; by id
+  uint64_t refused_messages = 0;       // by Step with InvalidArgument, since the start
 };
 
 class Raft {
@@ -207,6 +216,12 @@ class Raft {
   void Persisted(uint64_t ready_id);
   // Everything up to `index` is applied.
   void Applied(Index index);
+
+  // Gives back the memory of a Ready's lists, so that further Readys need none of
+  // their own. Optional. Lists that were moved elsewhere may have been left empty.
+  void Recycle(Ready ready);
+  // A message to decode into and Step, with memory from Recycle.
+  Message SpareMessage();
 
   // From the transport: a peer cannot be reached; a snapshot stream to it ended.
   void ReportUnreachable(NodeId peer);

@@ -15,14 +15,17 @@
 
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "raft/core/entry_log.h"
 #include "raft/core/progress.h"
+#include "raft/core/queue.h"
 #include "raft/core/quorum.h"
 #include "raft/core/raft.h"
 #include "raft/core/read_queue.h"
+#include "raft/core/spares.h"
 
 namespace keel::raft {
 
@@ -33,7 +36,7 @@ class Raft::Impl {
   // The public surface; see Raft.
   void Tick();
   absl::Status Step(Message message);
-  absl::Status Propose(std::vector<Payload> data);
+  absl::Status Propose(std::span<Payload> data);
   absl::Status ProposeConfChange(const ConfChange& change);
   ConfState ApplyConfChange(const ConfChange& change);
   absl::Status ReadIndex(uint64_t context);
@@ -43,6 +46,8 @@ class Raft::Impl {
   Ready TakeReady();
   void Persisted(uint64_t ready_id);
   void Applied(Index index);
+  void Recycle(Ready ready);
+  Message SpareMessage();
   void ReportUnreachable(NodeId peer);
   void ReportSnapshot(NodeId peer, SnapshotStatus status);
   Status GetStatus() const;
@@ -81,6 +86,7 @@ class Raft::Impl {
   absl::Status ValidateAppend(const Message& m) const;
 
   // step.cc
+  absl::Status StepValid(Message& m);
   absl::Status StepLowerTerm(const Message& m);
   void StepHigherTerm(const Message& m);
   absl::Status StepLeader(Message& m);
@@ -118,7 +124,8 @@ class Raft::Impl {
   absl::Status AppendProposals(std::vector<Entry>& entries);
   absl::Status CheckConfEntry(const Entry& entry) const;
   void AppendOwn(EntryType type, Payload data);
-  absl::Status ProposeEntries(std::vector<Entry> entries);
+  // Leaves the elements of `entries` empty.
+  absl::Status ProposeEntries(std::vector<Entry>& entries);
   void FlushForwards();
   bool MaybeCommit();
   void SetCommit(Index index);
@@ -211,13 +218,17 @@ class Raft::Impl {
 
   // Outputs for the next Ready.
   uint64_t next_ready_id_ = 1;
-  std::deque<HandedOut> handed_out_;
+  Queue<HandedOut> handed_out_;
   HardState last_hard_state_;
   SoftState last_soft_state_;
   std::vector<Message> messages_;
   std::vector<Message> persisted_messages_;
   std::vector<ReadState> reads_;
   std::vector<uint64_t> dropped_reads_;
+
+  uint64_t refused_messages_ = 0;
+  Spares spares_;
+  std::vector<Entry> proposals_;  // of the call at hand; kept for its memory
 };
 
 // The largest term and index taken from a peer: leaves room to count on without overflow.

@@ -46,15 +46,20 @@ Ready Raft::Impl::TakeReady() {
   }
   // Before the entries leave this memory: what is committed now was handed out earlier.
   TakeCommitted(&ready);
-  ready.must_sync = log_.TakePending(ready.id, &ready.snapshot, &ready.entries);
+  if (log_.HasPending()) {
+    ready.entries = spares_.Entries();
+    ready.must_sync = log_.TakePending(ready.id, &ready.snapshot, &ready.entries);
+  }
   if (const HardState hard = CurrentHardState(); hard != last_hard_state_) {
     ready.must_sync |= (hard.term != last_hard_state_.term || hard.vote != last_hard_state_.vote) &&
                        !KEEL_MUTATION(kUnsyncedHardState);
     ready.hard_state = hard;
     last_hard_state_ = hard;
   }
-  ready.messages = std::exchange(messages_, {});
-  ready.persisted_messages = std::exchange(persisted_messages_, {});
+  if (!messages_.empty()) ready.messages = std::exchange(messages_, spares_.Messages());
+  if (!persisted_messages_.empty()) {
+    ready.persisted_messages = std::exchange(persisted_messages_, spares_.Messages());
+  }
   ready.reads = std::exchange(reads_, {});
   ready.dropped_reads = std::exchange(dropped_reads_, {});
   handed_out_.push_back(
@@ -66,10 +71,9 @@ void Raft::Impl::TakeCommitted(Ready* ready) {
   if (!HasCommitted()) return;
   const Index low = handed_committed_ + 1;
   const Index high = Appliable() + 1;
-  absl::StatusOr<std::vector<Entry>> entries = log_.Slice(low, high, config_.max_committed_bytes);
-  KEEL_CHECK(entries.ok(), "reading committed entries from ", low, ": ",
-             entries.status().message());
-  ready->committed = *std::move(entries);
+  ready->committed = spares_.Entries();
+  const absl::Status read = log_.Slice(low, high, config_.max_committed_bytes, &ready->committed);
+  KEEL_CHECK(read.ok(), "reading committed entries from ", low, ": ", read.message());
   handed_committed_ = ready->committed.back().index;
   KEEL_CHECK(handed_committed_ < high, "handed out=", handed_committed_, " high=", high);
   if (role_ != Role::kLeader) return;
@@ -95,6 +99,19 @@ void Raft::Impl::Persisted(uint64_t ready_id) {
     if (Progress* self = Peer(id())) self->Advance(log_.durable());
     MaybeCommit();
   }
+}
+
+void Raft::Impl::Recycle(Ready ready) {
+  spares_.Give(std::move(ready.messages));
+  spares_.Give(std::move(ready.persisted_messages));
+  spares_.Give(std::move(ready.entries));
+  spares_.Give(std::move(ready.committed));
+}
+
+Message Raft::Impl::SpareMessage() {
+  Message m;
+  m.entries = spares_.Entries();
+  return m;
 }
 
 void Raft::Impl::Applied(Index index) {

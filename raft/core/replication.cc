@@ -10,16 +10,18 @@
 
 namespace keel::raft {
 
-absl::Status Raft::Impl::Propose(std::vector<Payload> data) {
-  std::vector<Entry> entries(data.size());
-  for (size_t i = 0; i < data.size(); ++i) {
-    if (data[i] == nullptr) return absl::InvalidArgumentError("a proposal without data");
-    entries[i].data = std::move(data[i]);
+absl::Status Raft::Impl::Propose(std::span<Payload> data) {
+  for (const Payload& each : data) {
+    if (each == nullptr) return absl::InvalidArgumentError("a proposal without data");
   }
-  return ProposeEntries(std::move(entries));
+  proposals_.resize(data.size());
+  for (size_t i = 0; i < data.size(); ++i) proposals_[i].data = std::move(data[i]);
+  const absl::Status status = ProposeEntries(proposals_);
+  proposals_.clear();
+  return status;
 }
 
-absl::Status Raft::Impl::ProposeEntries(std::vector<Entry> entries) {
+absl::Status Raft::Impl::ProposeEntries(std::vector<Entry>& entries) {
   if (entries.empty()) return absl::OkStatus();
   if (role_ == Role::kLeader) return AppendProposals(entries);
   if (leader_ == kNoNode) return absl::UnavailableError("no leader");
@@ -74,12 +76,13 @@ void Raft::Impl::FlushForwards() {
   if (forward_.empty()) return;
   Message m = NewMessage(MessageType::kPropose, leader_);
   m.term = 0;
+  m.entries = spares_.Entries();
   uint64_t bytes = 0;
   for (Entry& entry : forward_) {
     if (!m.entries.empty() && bytes + entry.data->size() > config_.max_message_bytes) {
       Message full = NewMessage(MessageType::kPropose, leader_);
       full.term = 0;
-      full.entries = std::exchange(m.entries, {});
+      full.entries = std::exchange(m.entries, spares_.Entries());
       Send(std::move(full));
       bytes = 0;
     }
@@ -153,10 +156,11 @@ bool Raft::Impl::SendAppend(Progress& peer, bool with_entries) {
   m.commit = commit_;
   uint64_t bytes = 0;
   if (with_entries && peer.next <= log_.last_index()) {
-    absl::StatusOr<std::vector<Entry>> entries =
-        log_.Slice(peer.next, log_.last_index() + 1, config_.max_message_bytes);
-    if (!entries.ok()) {
-      if (absl::IsOutOfRange(entries.status())) {
+    m.entries = spares_.Entries();
+    const absl::Status read =
+        log_.Slice(peer.next, log_.last_index() + 1, config_.max_message_bytes, &m.entries);
+    if (!read.ok()) {
+      if (absl::IsOutOfRange(read)) {
         SendSnapshot(peer);
       } else {
         // Unreadable for now: again when the next heartbeat is answered.
@@ -165,7 +169,6 @@ bool Raft::Impl::SendAppend(Progress& peer, bool with_entries) {
       }
       return false;
     }
-    m.entries = *std::move(entries);
     for (const Entry& entry : m.entries) bytes += entry.data->size();
   }
   peer.Sent(previous + m.entries.size(), bytes);

@@ -26,6 +26,13 @@ void Raft::Impl::SendWhenPersisted(Message m) {
 }
 
 absl::Status Raft::Impl::Step(Message m) {
+  absl::Status status = StepValid(m);
+  if (absl::IsInvalidArgument(status)) ++refused_messages_;
+  spares_.Give(std::move(m.entries));
+  return status;
+}
+
+absl::Status Raft::Impl::StepValid(Message& m) {
   KEEL_RETURN_IF_ERROR(Validate(m));
   if (m.term != 0 && m.term < term_) return StepLowerTerm(m);
   const bool is_vote = m.type == MessageType::kVote || m.type == MessageType::kPreVote;
