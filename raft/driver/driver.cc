@@ -251,10 +251,19 @@ void Driver::OnMessages(std::vector<Message> messages) {
       }
       continue;
     }
-    // A refusal is the sender's loss: it changed nothing here.
-    (void)core_->Step(std::move(message));
+    Step(std::move(message));
   }
   ScheduleTurn();
+}
+
+// A refusal is the sender's loss: it changed nothing here. The core counts it.
+void Driver::Step(Message message) {
+  const NodeId from = message.from;
+  const absl::Status status = core_->Step(std::move(message));
+  if (!absl::IsInvalidArgument(status) || loop_->Now() - refusal_logged_ < kRefusalLog) return;
+  refusal_logged_ = loop_->Now();
+  base::Log().info("raft member={:x} from={:x} {}", options_.id, from,
+                   base::ToStd(status.message()));
 }
 
 void Driver::OnUnreachable(NodeId peer) {
@@ -269,7 +278,7 @@ void Driver::OnSnapshotFiles(NodeId from, const Message& message, std::string di
   auto& slot = arrived_[message.snapshot.index];
   if (!slot.empty()) applier_->RemoveFolder(slot);
   slot = std::move(dir);
-  (void)core_->Step(message);
+  Step(message);
   ScheduleTurn();
 }
 

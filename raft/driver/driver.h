@@ -144,6 +144,7 @@ class Driver final : public TransportHandler,
   void Turn();
   void ProposeQueued();
   void ReadQueued();
+  void Step(Message message);
   void Process(Ready ready);
   void Submit(Write write);
   void Persist(Write write);

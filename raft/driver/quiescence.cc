@@ -64,8 +64,7 @@ void Driver::Receive(Message message) {
     }
     Wake();
   }
-  // A refusal is the sender's loss: it changed nothing here.
-  (void)core_->Step(std::move(message));
+  Step(std::move(message));
   ScheduleTurn();
 }
 
