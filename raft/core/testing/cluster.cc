@@ -22,6 +22,7 @@ struct Cluster::Node {
   ConfState flushed_conf;
 
   // Volatile.
+  std::optional<HardState> unsynced;
   std::unique_ptr<MemoryLog> log;  // what the core reads: includes writes on their way
   std::unique_ptr<Raft> raft;      // null while crashed
   std::deque<Write> writes;
@@ -69,7 +70,8 @@ Cluster::Temper Cluster::DrawTemper() {
     temper.lose = Random(100);
     temper.duplicate = Random(200);
     temper.reorder = Random(1000);
-    temper.misbehave = 1 + Random(15);
+    // Rare enough for an election and some commits between two of them.
+    temper.misbehave = 1 + Random(60);
   } else {
     temper.deliver = 100;
   }
@@ -106,6 +108,7 @@ void Cluster::Crash(Node& node) {
   if (options_.observer != nullptr) options_.observer->OnCrash(node.id);
   node.raft.reset();
   node.log.reset();
+  node.unsynced.reset();
   node.writes.clear();
   node.to_apply.clear();
   node.reads.clear();
@@ -191,7 +194,9 @@ void Cluster::Persist(Node& node) {
     ++snapshots_installed_;
   }
   node.disk.Append(ready.entries);
-  if (ready.hard_state) node.hard_state = *ready.hard_state;
+  // Without a sync it may be lost in a crash, and here it always is.
+  if (ready.hard_state) node.unsynced = *ready.hard_state;
+  if (ready.must_sync && node.unsynced) node.hard_state = *std::exchange(node.unsynced, {});
   for (const Message& m : ready.persisted_messages) Post(m);
   node.raft->Persisted(ready.id);
   Drain(node);
@@ -297,15 +302,40 @@ Cluster::Node* Cluster::Leader() {
 void Cluster::ProposeConfChange(Node& node) {
   ConfChange change;
   change.transition = static_cast<ConfChange::Transition>(Random(3));
-  for (uint64_t i = Random(4); i > 0; --i) {
-    change.changes.push_back({static_cast<ConfChangeSingle::Type>(Random(3)), Pick().id});
+  if (Chance(400)) {
+    // Any set of voters in place of any other: quorums that have nothing in common.
+    for (const auto& [id, other] : nodes_) {
+      change.changes.push_back(
+          {Chance(500) ? ConfChangeSingle::Type::kAddVoter : ConfChangeSingle::Type::kRemove, id});
+    }
+  } else {
+    for (uint64_t i = Random(4); i > 0; --i) {
+      change.changes.push_back({static_cast<ConfChangeSingle::Type>(Random(3)), Pick().id});
+    }
   }
   node.raft->ProposeConfChange(change).IgnoreError();
 }
 
 void Cluster::Misbehave() {
   Node& node = Pick();
-  switch (Random(4)) {
+  switch (Random(7)) {
+    case 3:
+    case 4: {
+      cut_.clear();
+      // Two sides that hear nothing of each other, or one of which is heard.
+      const bool one_way = Chance(300);
+      std::set<NodeId> side;
+      for (const auto& [id, other] : nodes_) {
+        if (Chance(500)) side.insert(id);
+      }
+      for (const auto& [from, a] : nodes_) {
+        for (const auto& [to, b] : nodes_) {
+          if (side.contains(from) == side.contains(to)) continue;
+          if (!one_way || side.contains(from)) cut_.insert({from, to});
+        }
+      }
+      break;
+    }
     case 0:
       if (node.raft != nullptr) {
         Crash(node);
@@ -317,6 +347,7 @@ void Cluster::Misbehave() {
       Start(node.raft == nullptr ? node : (Crash(node), node));
       break;
     case 2:
+    case 5:
       cut_.clear();
       break;
     default:
@@ -330,7 +361,7 @@ void Cluster::Misbehave() {
 }
 
 void Cluster::RandomStep() {
-  if (chaos_ && Chance(temper_.misbehave)) Misbehave();
+  if (chaos_ && Random(10000) < temper_.misbehave) Misbehave();
   uint64_t choice =
       Random(temper_.deliver + temper_.persist + temper_.apply + temper_.tick + temper_.other);
   if (choice < temper_.deliver) return Deliver();

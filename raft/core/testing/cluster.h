@@ -108,7 +108,8 @@ class Cluster {
   Node* Leader();
 
   // How often things happen, drawn from the seed: each run is of another kind
-  // (swarm testing). The first five are weights, the others are per mille.
+  // (swarm testing). The first five are weights, the others are per mille, but
+  // `misbehave` per ten thousand.
   struct Temper {
     uint64_t deliver, persist, apply, tick, other;
     uint64_t lose, duplicate, reorder, misbehave, late_driver;

@@ -237,6 +237,19 @@ void RaftChecker::OnSent(const Message& m) {
                            ", but its log ends at ", member.last()));
       }
       member.promised = std::max(member.promised, m.index);
+      // What it acknowledges is what its leader has there.
+      if (const auto leader = members_.find(m.to); leader != members_.end()) {
+        const Member& other = leader->second;
+        if (!other.up || other.role != Role::kLeader || other.term != m.term) return;
+        const std::optional<Term> theirs = TermAt(other, m.index);
+        const std::optional<Term> mine = TermAt(member, m.index);
+        if (theirs.has_value() && mine.has_value() && *theirs != *mine) {
+          Fail("acknowledges what the leader has",
+               StrCat("member ", m.from, " acknowledges entries up to ", m.index,
+                      " to the leader of term ", m.term, ", but its entry there is of term ", *mine,
+                      ", the leader's of term ", *theirs));
+        }
+      }
       return;
     default:
       return;  // binds nobody

@@ -38,7 +38,8 @@ class RaftChecker {
   void OnCompact(raft::NodeId member, raft::Index index);
 
   // A message left the member, so its promises bind now. Rules: one vote a term; one
-  // leader a term speaks; nothing acknowledged that its log does not hold.
+  // leader a term speaks; nothing acknowledged that its log does not hold, or that the
+  // leader's log holds otherwise.
   void OnSent(const raft::Message& message);
 
   // REQUIRES: all Readys so far were taken and given to OnSnapshot and OnAppend.

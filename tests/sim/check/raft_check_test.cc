@@ -253,6 +253,16 @@ TEST_F(RaftCheckTest, NobodyAcknowledgesWhatItsLogDoesNotHold) {
   EXPECT_EQ(Rule(), "durable before acknowledged");
 }
 
+TEST_F(RaftCheckTest, NobodyAcknowledgesAnEntryThatItsLeaderHasOtherwise) {
+  Append(1, {E(1, 1), E(2, 3)});
+  checker_.OnStatus(S(1, 3, Role::kLeader, 0));
+  Append(3, {E(1, 1), E(2, 2)});
+  checker_.OnSent(M(MessageType::kAppendResponse, 3, 1, 3, 1));
+  EXPECT_EQ(checker_.verdict().text, "");
+  checker_.OnSent(M(MessageType::kAppendResponse, 3, 1, 3, 2));
+  EXPECT_EQ(Rule(), "acknowledges what the leader has");
+}
+
 TEST_F(RaftCheckTest, AWipedMemberHasPromisedNothing) {
   Append(3, {E(1, 1)});
   checker_.OnSent(M(MessageType::kAppendResponse, 3, 1, 1, 1));
