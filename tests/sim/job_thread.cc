@@ -99,9 +99,15 @@ void JobThread::Pump() {
   KEEL_CHECK(calls_ == 0 && !pumping_);
   if (queue_.empty()) return;
   pumping_ = true;
+  backed_off_ = false;
   wake_.notify_one();
-  idle_.wait(lock, [&] { return !running_ && queue_.empty(); });
+  idle_.wait(lock, [&] { return !running_ && (queue_.empty() || backed_off_); });
   pumping_ = false;
+}
+
+void JobThread::BackOff() {
+  const std::lock_guard lock(mutex_);
+  if (std::this_thread::get_id() == thread_.get_id()) backed_off_ = true;
 }
 
 bool JobThread::busy() const {
@@ -117,7 +123,10 @@ uint64_t JobThread::jobs_run() const {
 void JobThread::Run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [&] { return stopping_ || (!queue_.empty() && (pumping_ || caller_ != 0)); });
+    wake_.wait(lock, [&] {
+      const bool may_run = pumping_ ? !backed_off_ : caller_ != 0;
+      return stopping_ || (!queue_.empty() && may_run);
+    });
     if (stopping_) return;
     if (!pumping_) {
       const pid_t caller = caller_;

@@ -36,8 +36,11 @@ class JobThread {
   void BeginCall();
   // Returns when none runs.
   void EndCall();
-  // Runs all that is queued, and what that queues. REQUIRES: not in a call.
+  // Runs all that is queued, and what that queues, but no more once one has backed off.
+  // REQUIRES: not in a call.
   void Pump();
+  // The calling job waits for time to pass before it is tried again.
+  void BackOff();
 
   bool busy() const;
   uint64_t jobs_run() const;
@@ -53,6 +56,7 @@ class JobThread {
   int calls_ = 0;     // nested
   pid_t caller_ = 0;  // the thread in a call; 0: none
   bool pumping_ = false;
+  bool backed_off_ = false;  // since Pump began
   bool running_ = false;
   bool stopping_ = false;
   std::thread thread_;

@@ -26,7 +26,8 @@ thread_local DiskRandom* id_source = nullptr;
 
 class RocksDbHost::Clock final : public rocksdb::SystemClock {
  public:
-  explicit Clock(std::function<uint64_t()> now_ns) : now_ns_(std::move(now_ns)) {}
+  Clock(std::function<uint64_t()> now_ns, JobThread* jobs)
+      : now_ns_(std::move(now_ns)), jobs_(jobs) {}
 
   const char* Name() const override { return "SimClock"; }
   uint64_t NowMicros() override { return NowNanos() / 1000; }
@@ -36,6 +37,7 @@ class RocksDbHost::Clock final : public rocksdb::SystemClock {
   // Whoever sleeps waits for time to pass; it has.
   void SleepForMicroseconds(int micros) override {
     slept_micros_.fetch_add(static_cast<uint64_t>(std::max(micros, 0)));
+    jobs_->BackOff();
   }
   rocksdb::Status GetCurrentTime(int64_t* unix_time) override {
     *unix_time = static_cast<int64_t>(NowMicros() / 1'000'000);
@@ -45,6 +47,7 @@ class RocksDbHost::Clock final : public rocksdb::SystemClock {
 
  private:
   const std::function<uint64_t()> now_ns_;
+  JobThread* const jobs_;
   std::atomic<uint64_t> slept_micros_{0};
 };
 
@@ -102,8 +105,8 @@ class RocksDbHost::Env final : public rocksdb::EnvWrapper {
 
 RocksDbHost::RocksDbHost(SimDisk& disk, RocksDbHostOptions options)
     : disk_(disk),
-      clock_(std::make_shared<Clock>(std::move(options.now_ns))),
       jobs_(std::make_unique<JobThread>()),
+      clock_(std::make_shared<Clock>(std::move(options.now_ns), jobs_.get())),
       env_(std::make_unique<Env>(NewRocksDbFiles(disk), clock_, jobs_.get(), options.seed)) {}
 
 RocksDbHost::~RocksDbHost() = default;

@@ -59,7 +59,8 @@ class RocksDbHost final : public kvstore::StoreHost {
   // Settings of a store in folder `dir` on the disk: small, and not waiting for a full disk.
   kvstore::StoreOptions Configure(const std::string& dir);
 
-  // Runs everything that waits to be done in the background.
+  // Runs everything that waits to be done in the background, but for what has failed (as on a
+  // full disk) and is to be tried again some time later: the next Pump does that.
   void Pump();
   // Whether Pump would do anything.
   bool busy() const;
@@ -79,8 +80,8 @@ class RocksDbHost final : public kvstore::StoreHost {
   class Env;
 
   SimDisk& disk_;
-  std::shared_ptr<Clock> clock_;
   std::unique_ptr<JobThread> jobs_;
+  std::shared_ptr<Clock> clock_;
   std::unique_ptr<Env> env_;
   std::vector<absl::AnyInvocable<void()>> work_;
   int calls_ = 0;  // nested

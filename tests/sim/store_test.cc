@@ -248,7 +248,7 @@ Outcome Live(uint64_t seed, const DiskFaults& faults, uint64_t capacity_bytes, i
 
 TEST(SimStoreTest, HoldsAPrefixAfterACrashAtAnyWrite) {
   Outcome sum;
-  for (uint64_t seed = 0; seed < 25; ++seed) {
+  for (uint64_t seed = 0; seed < 10; ++seed) {
     const Outcome outcome = Live(seed, {}, UINT64_MAX, 6);
     sum.lost_entries += outcome.lost_entries;
     sum.unopened += outcome.unopened;
@@ -260,7 +260,7 @@ TEST(SimStoreTest, HoldsAPrefixAfterACrashAtAnyWrite) {
 
 TEST(SimStoreTest, FailuresEndAsErrors) {
   Outcome sum;
-  for (uint64_t seed = 0; seed < 25; ++seed) {
+  for (uint64_t seed = 0; seed < 10; ++seed) {
     DiskFaults faults;
     if (seed % 5 != 0) faults.write_error_ppm = 5'000;
     if (seed % 5 != 1) faults.sync_error_ppm = 10'000;
@@ -277,8 +277,8 @@ TEST(SimStoreTest, FailuresEndAsErrors) {
 
 TEST(SimStoreTest, AFullDiskEndsAsAnError) {
   Outcome sum;
-  for (uint64_t seed = 0; seed < 25; ++seed) {
-    const Outcome outcome = Live(2'000 + seed, {}, (40 + 10 * seed) << 10, 6);
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const Outcome outcome = Live(2'000 + seed, {}, (40 + 25 * seed) << 10, 6);
     sum.errors += outcome.errors;
     if (HasFailure()) break;
   }
@@ -286,7 +286,7 @@ TEST(SimStoreTest, AFullDiskEndsAsAnError) {
 }
 
 TEST(SimStoreTest, TheSameSeedGivesTheSameDisk) {
-  for (uint64_t seed = 0; seed < 8; ++seed) {
+  for (uint64_t seed = 0; seed < 5; ++seed) {
     const DiskFaults faults{.read_error_ppm = seed % 2 == 0 ? 300u : 0u,
                             .write_error_ppm = 1'000,
                             .sync_error_ppm = 1'000};
