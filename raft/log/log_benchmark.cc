@@ -5,13 +5,17 @@
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/asio_loop.h"
+#include "base/manual_loop.h"
 #include "raft/log/log.h"
 
 namespace keel::raft {
@@ -43,6 +47,58 @@ void BM_BareFdatasync(benchmark::State& state) {
   std::filesystem::remove_all(dir);
 }
 BENCHMARK(BM_BareFdatasync)->Arg(256)->Arg(4096)->Arg(65536)->UseRealTime();
+
+// The log alone against the disk alone, in this thread: a bare write and
+// fdatasync, then an append of the same size, in turns, so that both see the
+// same machine. The counters are medians and tenth percentiles (an idle moment), in microseconds.
+void BM_LogAgainstDisk(benchmark::State& state) {
+  const std::string dir = Dir();
+  constexpr uint64_t kFileBytes = 64 << 20;
+  const auto bytes = static_cast<uint64_t>(state.range(0));
+  base::ManualLoop loop;
+  LogOptions options;
+  options.dir = dir;
+  options.loop = options.write_loop = options.fill_loop = &loop;
+  options.random = [] { return 1; };
+  options.on_error = [](absl::Status) { std::abort(); };
+  auto log = *Log::Open(options);
+  loop.RunUntilIdle();  // the spare segments are filled
+  auto& fs = base::PosixFileSystem();
+  if (!SegmentPool::Fill(fs, dir + "/bare", kFileBytes).ok()) std::abort();
+  auto file = *fs.Open(dir + "/bare", base::FileSystem::Mode::kReadWrite);
+  const Payload data = std::make_shared<const std::string>(bytes, 'x');
+  uint64_t at = 0;
+  Index durable = 0;
+  std::vector<double> bare_us, log_us;
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  for (auto _ : state) {
+    const auto start = now();
+    if (at + bytes > kFileBytes) at = 0;
+    if (!file->Write(at, *data).ok() || !file->Sync().ok()) std::abort();
+    at += bytes;
+    const auto middle = now();
+    LogWrite write;
+    write.entries.push_back({1, durable + 1, EntryType::kNormal, data});
+    log->Append(std::move(write), [&] { ++durable; });
+    loop.RunUntilIdle();
+    bare_us.push_back(std::chrono::duration<double, std::micro>(middle - start).count());
+    log_us.push_back(std::chrono::duration<double, std::micro>(now() - middle).count());
+  }
+  if (durable != static_cast<Index>(state.iterations())) std::abort();
+  const auto percentile = [](std::vector<double>& values, size_t percent) {
+    const auto at = values.begin() + static_cast<ptrdiff_t>(values.size() * percent / 100);
+    std::nth_element(values.begin(), at, values.end());
+    return *at;
+  };
+  state.counters["bare_p50_us"] = percentile(bare_us, 50);
+  state.counters["log_p50_us"] = percentile(log_us, 50);
+  state.counters["bare_p10_us"] = percentile(bare_us, 10);
+  state.counters["log_p10_us"] = percentile(log_us, 10);
+  log.reset();
+  loop.RunUntilIdle();
+  std::filesystem::remove_all(dir);
+}
+BENCHMARK(BM_LogAgainstDisk)->Arg(256)->Arg(4096)->Arg(65536)->Iterations(500)->UseRealTime();
 
 // `inflight` appends of one entry each under way at any time.
 void BM_LogAppend(benchmark::State& state) {
