@@ -116,7 +116,7 @@ void BM_Core(benchmark::State& state) {
   Count(state, before);
   KEEL_CHECK(cores.applied() >= static_cast<Index>(state.iterations() * state.range(0)));
 }
-BENCHMARK(BM_Core)->Arg(1)->Arg(16)->Arg(256)->ArgName("batch");
+BENCHMARK(BM_Core)->Arg(1)->Arg(16)->Arg(64)->Arg(256)->ArgName("batch");
 
 class CountingMachine final : public StateMachine {
  public:
@@ -179,7 +179,7 @@ void BM_Nodes(benchmark::State& state) {
   nodes.clear();
   loop.RunUntilIdle();
 }
-BENCHMARK(BM_Nodes)->Arg(1)->Arg(16)->Arg(256)->ArgName("batch");
+BENCHMARK(BM_Nodes)->Arg(1)->Arg(16)->Arg(64)->Arg(256)->ArgName("batch");
 
 }  // namespace
 }  // namespace keel::raft
