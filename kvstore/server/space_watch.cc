@@ -71,10 +71,12 @@ void SpaceWatch::Tick() {
   for (const Alarm& alarm : context_->machine->alarms()) {
     raised |= alarm.member_id == context_->member_id && alarm.type == pb::NOSPACE;
   }
-  // An alarm that stood before this process started is taken for one of its predecessor's.
-  if (!looked_) own_alarm_ = raised;
-  looked_ = true;
-  if (!raised) own_alarm_ = false;
+  // An alarm that stood before this process started is taken for one of its
+  // predecessor's; it may be in the part of the log that is yet to be applied.
+  if (!caught_up_) {
+    own_alarm_ |= raised;
+    AskWhenCaughtUp();
+  }
 
   std::string shortage;
   {
@@ -93,6 +95,17 @@ void SpaceWatch::Tick() {
   }
 }
 
+void SpaceWatch::AskWhenCaughtUp() {
+  if (asking_ || !context_->HasLeader()) return;
+  asking_ = true;
+  context_->node->ReadIndex([this](absl::StatusOr<raft::Index> index) {
+    context_->loop->Post([this, ok = index.ok()] {
+      asking_ = false;
+      caught_up_ |= ok;
+    });
+  });
+}
+
 void SpaceWatch::Propose(bool activate) {
   pb::AlarmRequest request;
   request.set_action(activate ? pb::AlarmRequest::ACTIVATE : pb::AlarmRequest::DEACTIVATE);
@@ -100,8 +113,12 @@ void SpaceWatch::Propose(bool activate) {
   request.set_alarm(pb::NOSPACE);
   proposing_ = true;
   proposals_->Propose(CommandField::kAlarm, request.SerializeAsString(),
-                      [this](absl::Status error, ApplyResult*) {
-                        context_->loop->Post([this] { proposing_ = false; });
+                      [this, activate](absl::Status error, ApplyResult*) {
+                        context_->loop->Post([this, lowered = error.ok() && !activate] {
+                          proposing_ = false;
+                          // Not before: what was proposed and got no answer may still be applied.
+                          if (lowered) own_alarm_ = false;
+                        });
                         if (!error.ok())
                           base::Log().warn("alarm not delivered: {}", base::ToStd(error.message()));
                       });

@@ -42,6 +42,7 @@ class SpaceWatch {
   // bounds, so that the alarm does not flicker; `fresh` asks the store anew for its size.
   std::string Shortage(bool raised, bool fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Propose(bool activate);
+  void AskWhenCaughtUp();
 
   ServerContext* const context_;
   Proposals* const proposals_;
@@ -52,7 +53,8 @@ class SpaceWatch {
 
   base::Mutex mutex_;  // one look at a time
 
-  bool looked_ = false;
+  bool caught_up_ = false;  // everything that was committed before the start is applied
+  bool asking_ = false;
   bool own_alarm_ = false;  // the alarm that stands is this watch's
   bool proposing_ = false;
 };

@@ -59,6 +59,14 @@ void Injector::Begin(const Fault& fault) {
           [asked, to = fault.member] { asked->node().TransferLeadership(to, nullptr); });
       return;
     }
+    case FaultKind::kAddMember:
+    case FaultKind::kPromote:
+    case FaultKind::kRemove:
+    case FaultKind::kSwap:
+      return sim_.membership().CarryOut(fault);
+    case FaultKind::kDamage:
+      sim_.Damage(*member);
+      return sim_.StartLater(*member, fault.length);
     case FaultKind::kFlap:
       Flap(fault, true);
       break;

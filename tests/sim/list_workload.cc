@@ -117,8 +117,7 @@ class ListWorkload final : public Workload {
     client.operation = ++counters_.operations;
     const uint64_t operation = client.operation;
     world_.After(kTimeout, [this, &client, operation] { Done(client, operation, false); });
-    const auto& members = sim_.members();
-    SimMember& member = *members[random_.Below(members.size())];
+    SimMember& member = sim_.AnyServer();
     const bool read = random_.Chance(reads_) || (client.wrote && !client.read);
     const raft::Index floor = sim_.oracle().acknowledged();
     std::string value = absl::StrFormat("%d.%d ", client.id, operation);

@@ -63,6 +63,7 @@ class SimMember::WatchedMachine final : public raft::StateMachine {
           member_.world_.Note(member_.id(), "conf at index=%d: %s", entry.index,
                               Describe(committed.conf_after));
           member_.oracle_.raft().OnConf(member_.id(), entry.index, committed.conf_after);
+          if (member_.on_conf) member_.on_conf(member_, entry.index, committed.conf_after);
         }
       }
     }
@@ -86,6 +87,7 @@ class SimMember::WatchedMachine final : public raft::StateMachine {
     const absl::Status status = machine_.RestoreSnapshot(dir, meta);
     member_.world_.Note(member_.id(), "restored snapshot index=%d status=%s", meta.index,
                         status.ToString());
+    if (status.ok() && member_.on_conf) member_.on_conf(member_, meta.index, meta.conf);
     return status;
   }
 
@@ -116,7 +118,7 @@ void SimMember::Wipe() {
   SimDiskOptions disk = options_.disk;
   disk.seed = options_.seed + 1000003 * ++disks_;
   disk_ = std::make_unique<SimDisk>(disk);
-  excused_ = false;
+  excused_ = damaged_ = false;
   KEEL_CHECK(disk_->CreateDirs("/member").ok());
   if (!world_.tracing()) return;
   disk_->set_on_change([this](DiskOp op, const std::string& path) {

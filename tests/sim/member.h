@@ -99,11 +99,20 @@ class SimMember final : public raft::NodeObserver {
   SimLoop& apply_loop() { return *apply_; }
   SimLoop& worker() { return *worker_; }
 
+  // Whether it ever applied a configuration that it is in.
+  bool was_in_conf() const { return was_in_conf_; }
+  void set_was_in_conf() { was_in_conf_ = true; }
+  // Its disk was damaged on purpose, since it was last wiped.
+  bool damaged() const { return damaged_; }
+  void set_damaged() { damaged_ = true; }
+
   // Nothing of the member runs before this moment.
   void Stall(Nanos until);
 
   // Down by now, of its own: a dead disk, or a fatal error. Set by the simulation.
   std::function<void(SimMember& member)> on_down;
+  // It applied a change of membership.
+  std::function<void(SimMember& member, raft::Index index, const raft::ConfState& conf)> on_conf;
 
   // ---- raft::NodeObserver
   void OnStart(const raft::LogView& log, const raft::HardState& hard_state,
@@ -131,6 +140,8 @@ class SimMember final : public raft::NodeObserver {
   uint64_t disks_ = 0;
   bool dying_ = false;
   bool excused_ = false;
+  bool damaged_ = false;
+  bool was_in_conf_ = false;
   absl::Status fatal_;
   const raft::LogView* log_ = nullptr;
   raft::Index first_index_ = 0;

@@ -20,10 +20,8 @@ std::set<FaultKind> AllowedKinds(const RunOptions& options) {
   for (size_t i = 0; i < static_cast<size_t>(FaultKind::kCount); ++i) {
     kinds.insert(static_cast<FaultKind>(i));
   }
-  for (const FaultKind kind : {FaultKind::kDamage, FaultKind::kAddMember, FaultKind::kPromote,
-                               FaultKind::kRemove, FaultKind::kSwap}) {
-    kinds.erase(kind);
-  }
+  // etcd's API changes one member at a time, and so does the store.
+  if (options.stack == Stack::kKv) kinds.erase(FaultKind::kSwap);
   return kinds;
 }
 
@@ -42,7 +40,8 @@ Simulation::Simulation(const RunOptions& options)
         return conf;
       }()),
       network_(&world_),
-      oracle_(&world_, first_conf_) {
+      oracle_(&world_, first_conf_),
+      membership_(this, first_conf_) {
   world_.set_trace(options.trace);
   network_.on_sent = [this](const raft::Message& message) { oracle_.raft().OnSent(message); };
   network_.on_error = [this](std::string text) { oracle_.Fail("transport", std::move(text)); };
@@ -57,7 +56,7 @@ Simulation::Simulation(const RunOptions& options)
   member_options_.log_memory_bytes = random_.Chance(0.3) ? 1 << 20 : 1 << random_.Below(14);
   member_options_.knows_all = options.stack == Stack::kList;
 
-  workload_ = MakeListWorkload(this);
+  workload_ = options.stack == Stack::kKv ? MakeKvWorkload(this) : MakeListWorkload(this);
 
   NetworkFaults weather;
   weather.delay_max = random_.Between(200 * kMicro, 20 * kMilli);
@@ -81,6 +80,10 @@ SimMember& Simulation::AddMember(raft::NodeId id) {
       std::make_unique<SimMember>(&world_, &network_, &oracle_, std::move(options),
                                   [this](SimMember& each) { return workload_->MakeStack(each); });
   member->on_down = [this](SimMember& each) { OnDown(each); };
+  member->on_conf = [this](SimMember& each, raft::Index index, const raft::ConfState& conf) {
+    membership_.OnConf(each, index, conf);
+  };
+  if (membership_.Belongs(id)) member->set_was_in_conf();
   return *members_.emplace_back(std::move(member));
 }
 
@@ -100,6 +103,19 @@ SimMember* Simulation::Leader() const {
   return leader;
 }
 
+bool Simulation::Happened(FaultKind kind) const { return injector_->counts().contains(kind); }
+
+SimMember& Simulation::AnyServer() {
+  std::vector<SimMember*> servers;
+  for (const auto& member : members_) {
+    if (Belongs(*member) && !membership_.IsGone(member->id())) servers.push_back(member.get());
+  }
+  if (servers.empty()) return *members_[0];
+  return *servers[world_.random().Below(servers.size())];
+}
+
+void Simulation::Join(raft::NodeId id) { StartNow(AddMember(id)); }
+
 void Simulation::Restart(SimMember& member, SimDisk::CrashKind kind, Nanos down) {
   if (!member.running()) return;
   member.Crash(kind);
@@ -108,7 +124,9 @@ void Simulation::Restart(SimMember& member, SimDisk::CrashKind kind, Nanos down)
 
 void Simulation::StartLater(SimMember& member, Nanos delay) {
   world_.After(delay, [this, &member, life = member.life()] {
-    if (!member.running() && member.life() == life) StartNow(member);
+    if (!member.running() && member.life() == life && !membership_.IsGone(member.id())) {
+      StartNow(member);
+    }
   });
 }
 
@@ -118,6 +136,7 @@ void Simulation::StartNow(SimMember& member) {
   const bool excused = member.excused();
   const absl::Status status = member.Start();
   if (status.ok()) return;
+  if (member.damaged() && absl::IsDataLoss(status)) return Lost(member, status);
   // A dead disk (it may die while the member opens it) is a crash like any other.
   if (!excused && !absl::IsUnavailable(status)) {
     return oracle_.Fail("a member cannot start",
@@ -128,12 +147,57 @@ void Simulation::StartNow(SimMember& member) {
 
 void Simulation::OnDown(SimMember& member) {
   const bool died = member.disk().dead();
+  if (member.damaged() && absl::IsDataLoss(member.fatal())) {
+    const absl::Status status = member.fatal();
+    member.Crash(SimDisk::CrashKind::kProcess);
+    return Lost(member, status);
+  }
   if (!died && !member.excused()) {
     return oracle_.Fail("a healthy member stopped",
                         absl::StrFormat("member %x: %s", member.id(), member.fatal().ToString()));
   }
   Restart(member, random_.Chance(0.5) ? SimDisk::CrashKind::kPower : SimDisk::CrashKind::kProcess,
           world_.random().Between(10 * kMilli, kRestartMax));
+}
+
+// The member must say what is damaged, and where; then it is replaced.
+void Simulation::Lost(SimMember& member, const absl::Status& status) {
+  world_.Note(member.id(), "is lost: %s", status.ToString());
+  ++lost_;
+  if (status.message().find("/member/") == absl::string_view::npos) {
+    oracle_.Fail("damage without a name",
+                 absl::StrFormat("member %x: %s", member.id(), status.ToString()));
+  }
+  oracle_.raft().OnWiped(member.id());
+  membership_.Replace(member);
+}
+
+void Simulation::Damage(SimMember& member) {
+  // One at a time: a quorum must stay.
+  if (membership_.voters() < 3) return;
+  for (const auto& other : members_) {
+    if (other->damaged()) return;
+  }
+  if (member.running()) member.Crash(SimDisk::CrashKind::kPower);
+  // Not the log's last segments: the torn end of a log looks just like a damaged one.
+  std::vector<std::string> segments;
+  for (const std::string& path : member.disk().Files()) {
+    if (path.ends_with(".seg")) segments.push_back(path);
+  }
+  const size_t sparing = std::min<size_t>(2, segments.size());
+  const std::set<std::string> newest(segments.end() - static_cast<long>(sparing), segments.end());
+  static constexpr SimDisk::Damage kDamages[] = {SimDisk::Damage::kBitFlip, SimDisk::Damage::kZeros,
+                                                 SimDisk::Damage::kGarbage};
+  const auto sector = member.disk().CorruptRandomSector(
+      [&](const std::string& path) {
+        return (path.ends_with(".seg") && !newest.contains(path)) || path.ends_with(".sst") ||
+               path.ends_with("/list");
+      },
+      kDamages[world_.random().Below(3)]);
+  if (sector) {
+    member.set_damaged();
+    world_.Note(member.id(), "damaged %s at %d", sector->path, sector->offset);
+  }
 }
 
 bool Simulation::RunUntil(Nanos end) {
@@ -173,8 +237,10 @@ std::string Simulation::Standing() {
 bool Simulation::Agreed() {
   SimMember* const leader = Leader();
   if (leader == nullptr) return false;
+  if (!membership_.Settled()) return false;
   const raft::Index commit = leader->node().commit_index();
   for (const auto& member : members_) {
+    if (!Belongs(*member)) continue;
     if (!member->up() || member->node().applied_index() != commit) return false;
   }
   return commit >= oracle_.raft().committed();
@@ -188,6 +254,7 @@ RunResult Simulation::Go() {
 
   world_.Note(0, "healing");
   injector_->HealAll();
+  membership_.OnHealed();
   healed_ = true;
   for (const auto& member : members_) {
     if (!member->running()) StartLater(*member, kMilli);
@@ -201,6 +268,7 @@ RunResult Simulation::Go() {
     return Result();
   }
   for (const auto& member : members_) {
+    if (!Belongs(*member)) continue;
     if (member->node().applied_index() < oracle_.acknowledged()) {
       oracle_.Fail("durability", absl::StrFormat("index %d was acknowledged, member %x ends at %d",
                                                  oracle_.acknowledged(), member->id(),
@@ -221,6 +289,7 @@ RunResult Simulation::Result() {
   auto& counters = result.counters;
   for (const auto& [kind, count] : injector_->counts()) counters[Name(kind)] = count;
   const NetworkCounters& network = network_.counters();
+  counters["members lost to damage"] = lost_;
   counters["messages"] = network.sent;
   counters["messages lost"] = network.lost + network.cut;
   counters["messages duplicated"] = network.duplicated;
@@ -241,6 +310,8 @@ RunResult Simulation::Result() {
   counters["operations"] = work.operations;
   counters["operations acknowledged"] = work.acknowledged;
   counters["operations unknown"] = work.unknown;
+  counters["watch events"] = work.watch_events;
+  counters["leases granted"] = work.leases;
   counters["entries committed"] = oracle_.raft().committed();
   for (const auto& [name, count] : counters) world_.Mix(count);
   result.hash = world_.hash();

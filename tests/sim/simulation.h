@@ -20,6 +20,7 @@
 
 #include "tests/sim/faults.h"
 #include "tests/sim/member.h"
+#include "tests/sim/membership.h"
 #include "tests/sim/network.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/workload.h"
@@ -71,16 +72,31 @@ class Simulation {
   SimMember* Find(raft::NodeId id) const;
   // One that claims to lead, of the highest term; null when there is none.
   SimMember* Leader() const;
-  // Members that are to be in the cluster: started members that were not removed.
+  // Whether the faults are over.
   bool healed() const { return healed_; }
+  Membership& membership() { return membership_; }
+  bool Belongs(const SimMember& member) const { return membership_.Belongs(member.id()); }
+  // Members that a client would know of.
+  SimMember& AnyServer();
+  // A new member, empty, that waits to be added.
+  void Join(raft::NodeId id);
+  // What the stack wants to go along with a change of membership.
+  std::string ChangeContext(const raft::ConfChange& change) {
+    return workload_->ChangeContext(change);
+  }
+  // Whether a fault of the kind was carried out.
+  bool Happened(FaultKind kind) const;
 
   // Loses power (or only the process), and starts again after `down`.
   void Restart(SimMember& member, SimDisk::CrashKind kind, Nanos down);
   void StartLater(SimMember& member, Nanos delay);
+  // A sector of its log or store rots while it is down.
+  void Damage(SimMember& member);
 
  private:
   SimMember& AddMember(raft::NodeId id);
   void OnDown(SimMember& member);
+  void Lost(SimMember& member, const absl::Status& status);
   void StartNow(SimMember& member);
   bool RunUntil(Nanos end);
   // Runs until the condition holds; fails with `rule` when it does not in time.
@@ -98,9 +114,11 @@ class Simulation {
   SimMemberOptions member_options_;
   std::unique_ptr<Workload> workload_;
   std::vector<std::unique_ptr<SimMember>> members_;
+  Membership membership_;
   FaultPlan plan_;
   std::unique_ptr<Injector> injector_;
   bool healed_ = false;
+  uint64_t lost_ = 0;
 };
 
 }  // namespace keel::sim

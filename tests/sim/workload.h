@@ -30,6 +30,8 @@ class Workload {
   virtual std::unique_ptr<MemberStack> MakeStack(SimMember& member) = 0;
   // Clients begin to ask.
   virtual void Start() = 0;
+  // The context of a change of membership.
+  virtual std::string ChangeContext(const raft::ConfChange& change) { return ""; }
   // The faults are over: from now on everything must work again.
   virtual void OnHealed() = 0;
   // Whether it does: every client got what it asked for since OnHealed.
@@ -45,5 +47,7 @@ class Workload {
 
 // Above Raft alone (list_machine.h): proposals and linearizable reads.
 std::unique_ptr<Workload> MakeListWorkload(Simulation* simulation);
+// Above the whole store (kv_stack.h): etcd's requests, watches and leases.
+std::unique_ptr<Workload> MakeKvWorkload(Simulation* simulation);
 
 }  // namespace keel::sim

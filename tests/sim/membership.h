@@ -1,0 +1,57 @@
+// Who is in a simulated cluster: carries out membership faults, takes down who
+// was removed, and replaces members whose disk is beyond repair.
+//
+// Lifetime: within its simulation's.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "tests/sim/faults.h"
+#include "tests/sim/member.h"
+
+namespace keel::sim {
+
+class Simulation;
+
+class Membership {
+ public:
+  Membership(Simulation* simulation, raft::ConfState first)
+      : sim_(*simulation), conf_(std::move(first)) {}
+
+  // kAddMember, kPromote, kRemove, kSwap.
+  void CarryOut(const Fault& fault);
+  // A member applied the entry at `index` and has this configuration now.
+  void OnConf(SimMember& member, raft::Index index, const raft::ConfState& conf);
+  // Its disk is damaged and it said so: it leaves, and another one comes.
+  void Replace(SimMember& member);
+
+  // In the newest configuration that any member has applied.
+  bool Belongs(raft::NodeId id) const { return In(conf_, id); }
+  // Of the newest configuration.
+  size_t voters() const { return conf_.voters.size(); }
+  // Gone for good: not to be started again.
+  bool IsGone(raft::NodeId id) const { return gone_.contains(id); }
+  const std::set<raft::NodeId>& gone() const { return gone_; }
+  // The faults are over: those that were removed and never heard of it stop, too.
+  void OnHealed();
+  // Nobody is to be replaced, and no joint configuration is in force.
+  bool Settled() const;
+
+ private:
+  static bool In(const raft::ConfState& conf, raft::NodeId id);
+  void Propose(raft::ConfChange change);
+  raft::NodeId AddSpare();
+  void Repair();
+
+  Simulation& sim_;
+  raft::ConfState conf_;
+  raft::Index conf_index_ = 0;
+  raft::NodeId next_id_ = 0x10;
+  std::set<raft::NodeId> gone_;
+  std::map<raft::NodeId, raft::NodeId> replacements_;  // lost → new; 0: none yet
+  bool repairing_ = false;
+};
+
+}  // namespace keel::sim
