@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/mutation.h"
 #include "tests/sim/campaign.h"
 
 namespace keel::sim {
@@ -20,6 +21,7 @@ struct Flags {
   bool trace = false;
   bool plan = false;
   bool no_shrink = false;
+  std::string mutation;
   std::string log_level = "fatal";
 };
 
@@ -89,6 +91,8 @@ int Main(int argc, char** argv) {
   app.add_flag("--plan", flags.plan, "print the faults and do not run")->needs(seed);
   app.add_flag("--no-shrink", flags.no_shrink, "do not shrink failures");
   app.add_option("--json", flags.json, "write the campaign's figures to this file")->needs(seeds);
+  app.add_option("--mutation", flags.mutation,
+                 "plant this bug (base/mutation.h; in builds with KEEL_MUTATIONS)");
   app.add_option("--log-level", flags.log_level, "of the members' own log lines")
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
@@ -99,6 +103,18 @@ int Main(int argc, char** argv) {
   if (const absl::Status level = base::SetLogLevel(flags.log_level); !level.ok()) {
     fprintf(stderr, "%s\n", level.ToString().c_str());
     return 2;
+  }
+
+  if (!flags.mutation.empty()) {
+#ifdef KEEL_MUTATIONS
+    if (!base::SetMutation(flags.mutation)) {
+      fprintf(stderr, "no mutation is called %s\n", flags.mutation.c_str());
+      return 2;
+    }
+#else
+    fprintf(stderr, "this build has no mutations: configure with -DKEEL_MUTATIONS=ON\n");
+    return 2;
+#endif
   }
 
   RunOptions options;

@@ -55,8 +55,9 @@ void Membership::CarryOut(const Fault& fault) {
   // Who leaves must not be missed: not while another one's disk is lost, or about to be.
   const bool leaves = fault.kind == FaultKind::kRemove || fault.kind == FaultKind::kSwap;
   for (const auto& member : sim_.members()) {
-    if (leaves && member->damaged() && Belongs(member->id())) return;
+    if (leaves && member->damaged()) return;
   }
+  someone_leaves_ |= leaves;
   switch (fault.kind) {
     case FaultKind::kAddMember: {
       if (sim_.Leader() == nullptr || conf_.voters.size() + conf_.learners.size() >= 6) return;

@@ -36,6 +36,9 @@ class Membership {
   const std::set<raft::NodeId>& gone() const { return gone_; }
   // The faults are over: those that were removed and never heard of it stop, too.
   void OnHealed();
+  // Whether a member was asked to leave. One that went is missed until the change is durable
+  // everywhere: a quorum may be one of before, and can spare no other then.
+  bool someone_leaves() const { return someone_leaves_; }
   // Nobody is to be replaced, and no joint configuration is in force.
   bool Settled() const;
 
@@ -52,6 +55,7 @@ class Membership {
   std::set<raft::NodeId> gone_;
   std::map<raft::NodeId, raft::NodeId> replacements_;  // lost → new; 0: none yet
   bool repairing_ = false;
+  bool someone_leaves_ = false;
 };
 
 }  // namespace keel::sim
