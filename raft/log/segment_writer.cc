@@ -1,6 +1,7 @@
 #include "raft/log/segment_writer.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -15,6 +16,20 @@ using base::FileSystem;
 // A segment made in a hurry, on the write path: small enough to be filled at once.
 constexpr uint64_t kSmallSegmentBytes = 4 << 20;
 constexpr uint64_t kEndRecordBytes = RecordBytes(8);
+
+// A process that was killed while it made the folders left their names to the
+// system's cache; they exist by now, and nobody else syncs them.
+absl::Status SyncAncestors(FileSystem& fs, const std::string& dir) {
+  std::filesystem::path path = std::filesystem::path(dir).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // the empty name behind a last slash
+  while (path.has_relative_path()) {
+    path = path.parent_path();
+    const absl::Status synced = fs.SyncDir(path.empty() ? "." : path.string());
+    // Folders that this user may not even read were there before.
+    if (!synced.ok() && !absl::IsPermissionDenied(synced)) return synced;
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -31,6 +46,7 @@ absl::Status SegmentWriter::Create(FileSystem& fs, const std::string& dir,
   KEEL_RETURN_IF_ERROR(file->WriteV(0, batch.Parts()));
   KEEL_RETURN_IF_ERROR(file->Sync());
   KEEL_RETURN_IF_ERROR(fs.SyncDir(dir));
+  KEEL_RETURN_IF_ERROR(SyncAncestors(fs, dir));
   // Last: from now on a missing segment is damage.
   return WriteFileAtomic(fs, IdentityPath(dir), EncodeIdentity(identity));
 }

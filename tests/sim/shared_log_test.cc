@@ -279,5 +279,11 @@ TEST(SharedLogSimTest, EveryCrashLeavesWhatWasAcknowledged) {
               static_cast<unsigned long long>(freed), static_cast<unsigned long long>(lost));
 }
 
+// Killed inside its first mkdir: the folder is there, but nobody had synced its name.
+TEST(SharedLogSimTest, FolderOfARunThatWasKilledWhileMakingItIsMadeDurable) {
+  SharedLogLife life(1032);
+  life.Run(30);
+}
+
 }  // namespace
 }  // namespace keel::sim
