@@ -61,6 +61,9 @@ absl::Status SharedLogImpl::Open() {
   writer.on_sync = o.on_sync;
   writer_ = std::make_shared<SharedWriter>(std::move(writer), pool_);
   KEEL_RETURN_IF_ERROR(writer_->Start(recovered, recovered.horizon));
+  for (const uint64_t sequence : recovered.obsolete) {
+    KEEL_RETURN_IF_ERROR(o.fs->Remove(SegmentPath(o.dir, sequence)));
+  }
   salt_ = recovered.identity.salt;
   groups_ = std::move(recovered.groups);
   index_ = std::move(recovered.index);

@@ -213,12 +213,9 @@ absl::StatusOr<RecoveredSharedLog> RecoverSharedLog(base::FileSystem& fs, const 
   SharedReplay replay;
   KEEL_RETURN_IF_ERROR(ReadSegments(fs, dir, list.sequences, RecordType::kHorizon, &replay, &out));
   KEEL_RETURN_IF_ERROR(replay.Finish(dir, &out));
-  for (const uint64_t sequence : list.stale) {
-    KEEL_RETURN_IF_ERROR(fs.Remove(SegmentPath(dir, sequence)));
-  }
+  out.obsolete = list.stale;
   for (const uint64_t sequence : list.sequences) {
-    if (sequence >= out.horizon) break;
-    KEEL_RETURN_IF_ERROR(fs.Remove(SegmentPath(dir, sequence)));
+    if (sequence < out.horizon) out.obsolete.push_back(sequence);
   }
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
@@ -17,6 +18,9 @@ struct RecoveredSharedLog : LogTail {
   SharedGroups groups;
   SharedIndex index;
   uint64_t horizon = 1;
+  // Segments to remove, but not before what was read is durable: a run that was
+  // killed may have left the record that allows it to the system's cache.
+  std::vector<uint64_t> obsolete;
 };
 
 // Errors: as RecoverLog.

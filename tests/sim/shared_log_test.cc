@@ -279,6 +279,13 @@ TEST(SharedLogSimTest, EveryCrashLeavesWhatWasAcknowledged) {
               static_cast<unsigned long long>(freed), static_cast<unsigned long long>(lost));
 }
 
+// Killed between writing that segments are not needed and the sync: they must stay
+// until that is durable.
+TEST(SharedLogSimTest, SegmentsGoOnlyOnceItIsDurableThatTheyMay) {
+  SharedLogLife life(2023);
+  life.Run(30);
+}
+
 // Killed inside its first mkdir: the folder is there, but nobody had synced its name.
 TEST(SharedLogSimTest, FolderOfARunThatWasKilledWhileMakingItIsMadeDurable) {
   SharedLogLife life(1032);
