@@ -53,11 +53,11 @@ def stack_of(name):
     return "kv" if text.index(f"X({name},") > text.index("/* kvstore/mvcc") else "list"
 
 
-def run(command, name, timeout):
+def run(command, name, timeout, cwd=BUILD):
     env = dict(os.environ, KEEL_MUTATION=name)
     start = time.monotonic()
     try:
-        done = subprocess.run([str(part) for part in command], env=env, cwd=BUILD, timeout=timeout,
+        done = subprocess.run([str(part) for part in command], env=env, cwd=cwd, timeout=timeout,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
         code, text = done.returncode, done.stdout
     except subprocess.TimeoutExpired as expired:
@@ -106,7 +106,8 @@ def unit_tests(name, timeout):
         program = BUILD / "tests" / test
         if not program.exists():
             continue
-        code, text, _ = run([program, "--gtest_brief=1"], name, timeout)
+        cwd = ROOT / "tests/interaction" if test == "raft_interaction_test" else BUILD
+        code, text, _ = run([program, "--gtest_brief=1"], name, timeout, cwd)
         if code:
             failed = re.findall(r"\[  FAILED  \] (\w+\.\w+)", text)
             caught.append(f"{test}: {failed[0] if failed else reason(text)}")
@@ -143,15 +144,17 @@ def main():
     parser.add_argument("--seeds", type=int, help="at most so many seeds of a simulator")
     parser.add_argument("--timeout", type=float, default=120, help="seconds for one check of one mutation")
     parser.add_argument("--missing", action="store_true", help="only mutations that nothing has caught yet")
+    parser.add_argument("--results", type=pathlib.Path, default=RESULTS, help="where results are kept")
+    parser.add_argument("--no-run", action="store_true", help="run nothing: the results there are")
     parser.add_argument("--write", action="store_true", help="put the table into docs/testing.md")
     options = parser.parse_args()
     texts = mutations()
     for name in options.names:
         if name not in texts:
             sys.exit(f"{name}: no such mutation")
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = json.loads(options.results.read_text()) if options.results.exists() else {}
     checks = options.check or [*SIMULATORS, "unit"]
-    for name in options.names or texts:
+    for name in [] if options.no_run else options.names or texts:
         row = results.setdefault(name, {})
         if options.missing and any(r["caught"] for r in row.values()):
             continue
@@ -163,7 +166,7 @@ def main():
             else:
                 row[check] = unit_tests(name, options.timeout)
             print(f"{name:26} {check:14} {cell(row[check])}", flush=True)
-            RESULTS.write_text(json.dumps(results, indent=1))
+            options.results.write_text(json.dumps(results, indent=1))
     if options.write:
         text = TABLE.read_text()
         before, rest = text.split(BEGIN)
