@@ -145,6 +145,7 @@ class SimMember final : public raft::NodeObserver {
   absl::Status fatal_;
   const raft::LogView* log_ = nullptr;
   raft::Index first_index_ = 0;
+  raft::Index snapshot_index_ = 0;  // of the last one that the core took
 
   // In the order in which they depend on each other.
   std::unique_ptr<SimLoop> main_, apply_, log_loop_, worker_;

@@ -142,7 +142,13 @@ void Simulation::StartNow(SimMember& member) {
     return oracle_.Fail("a member cannot start",
                         absl::StrFormat("member %x: %s", member.id(), status.ToString()));
   }
+  if (PlansDiskFull()) member.disk().Crash(SimDisk::CrashKind::kPower);
   StartLater(member, world_.random().Between(10 * kMilli, kRestartMax));
+}
+
+bool Simulation::PlansDiskFull() const {
+  return std::any_of(plan_.begin(), plan_.end(),
+                     [](const Fault& fault) { return fault.kind == FaultKind::kDiskFull; });
 }
 
 void Simulation::OnDown(SimMember& member) {
@@ -156,7 +162,10 @@ void Simulation::OnDown(SimMember& member) {
     return oracle_.Fail("a healthy member stopped",
                         absl::StrFormat("member %x: %s", member.id(), member.fatal().ToString()));
   }
-  Restart(member, random_.Chance(0.5) ? SimDisk::CrashKind::kPower : SimDisk::CrashKind::kProcess,
+  // After an I/O error on a disk that is also full there is no room to copy the log's last segment
+  // (SegmentWriter::Settle), and only a reboot shows what is really there.
+  const bool reboot = random_.Chance(0.5) || (!died && PlansDiskFull());
+  Restart(member, reboot ? SimDisk::CrashKind::kPower : SimDisk::CrashKind::kProcess,
           world_.random().Between(10 * kMilli, kRestartMax));
 }
 

@@ -96,6 +96,7 @@ class Simulation {
  private:
   SimMember& AddMember(raft::NodeId id);
   void OnDown(SimMember& member);
+  bool PlansDiskFull() const;
   void Lost(SimMember& member, const absl::Status& status);
   void StartNow(SimMember& member);
   bool RunUntil(Nanos end);
