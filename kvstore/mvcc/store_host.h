@@ -29,6 +29,8 @@ class StoreHost {
   // Around each call of RocksDB that may wait for its background threads. They nest.
   virtual void BeginCall() = 0;
   virtual void EndCall() = 0;
+  // Returns when RocksDB has nothing more to do, or cannot do it now. REQUIRES: not in a call.
+  virtual void Settle() = 0;
 
   // Runs `work` later, on the user's thread: instead of on a thread of the store's own.
   virtual void RunLater(absl::AnyInvocable<void()> work) = 0;

@@ -351,6 +351,11 @@ void SimDisk::set_capacity(uint64_t bytes) {
   state_->capacity_bytes = bytes;
 }
 
+void SimDisk::set_reorder_names(bool reorder) {
+  base::MutexLock lock(&state_->mutex);
+  state_->reorder_names = reorder;
+}
+
 uint64_t SimDisk::used_bytes() const {
   base::MutexLock lock(&state_->mutex);
   return state_->used_bytes;

@@ -197,7 +197,7 @@ void DiskState::MakeNamesDurable(const DiskNode* dir) {
 void DiskState::LoseUnsynced() {
   if (!pending.empty()) {
     // A journal keeps the first ones; other file systems, any.
-    const bool in_order = random.Coin();
+    const bool in_order = !reorder_names || random.Coin();
     const uint64_t first_lost = random.Below(pending.size() + 1);
     for (size_t i = 0; i < pending.size(); ++i) {
       if (in_order ? i < first_lost : random.Coin()) {

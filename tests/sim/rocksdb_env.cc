@@ -107,7 +107,11 @@ RocksDbHost::RocksDbHost(SimDisk& disk, RocksDbHostOptions options)
     : disk_(disk),
       jobs_(std::make_unique<JobThread>()),
       clock_(std::make_shared<Clock>(std::move(options.now_ns), jobs_.get())),
-      env_(std::make_unique<Env>(NewRocksDbFiles(disk), clock_, jobs_.get(), options.seed)) {}
+      env_(std::make_unique<Env>(NewRocksDbFiles(disk), clock_, jobs_.get(), options.seed)) {
+  // RocksDB points CURRENT at a new MANIFEST before it syncs the folder: it counts on a file
+  // system that does not keep the one name without the other.
+  disk.set_reorder_names(false);
+}
 
 RocksDbHost::~RocksDbHost() = default;
 
@@ -155,6 +159,8 @@ void RocksDbHost::EndCall() {
   jobs_->EndCall();
   if (--calls_ == 0) id_source = nullptr;
 }
+
+void RocksDbHost::Settle() { jobs_->Pump(); }
 
 void RocksDbHost::RunLater(absl::AnyInvocable<void()> work) { work_.push_back(std::move(work)); }
 

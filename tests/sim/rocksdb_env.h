@@ -73,6 +73,7 @@ class RocksDbHost final : public kvstore::StoreHost {
   void Tune(rocksdb::DBOptions* options) override;
   void BeginCall() override;
   void EndCall() override;
+  void Settle() override;
   void RunLater(absl::AnyInvocable<void()> work) override;
 
  private:
