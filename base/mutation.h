@@ -50,7 +50,7 @@
   X(kIgnoreOwnRemoval, "a removed leader goes on as if it was a voter")                      \
   X(kStaleRejectRewinds, "a late refusal moves a peer's progress below what it matches")     \
   X(kTruncateKeepsDurable, "replaced entries still count as durable")                        \
-  X(kSnapshotOverNewer, "an old snapshot replaces a log that reaches further")               \
+  X(kSnapshotOverNewer, "a snapshot replaces a log that holds its last entry and more")      \
   X(kUnsyncedHardState, "a vote or term does not ask for an fsync")                          \
   /* raft/log, raft/driver */                                                                \
   X(kNoFsync, "the log writer does not sync")                                                \

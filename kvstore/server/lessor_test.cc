@@ -53,6 +53,15 @@ TEST_F(LessorTest, OnlyALeaderRevokesAndOnceTheTtlHasPassed) {
   EXPECT_EQ(lessor_.size(), 0u);
 }
 
+TEST_F(LessorTest, WhoLostTheLeadRevokesNothing) {
+  lessor_.Lead(true);
+  lessor_.OnGranted(Of(1, 10));
+  Pass(seconds(5));
+  lessor_.Lead(false);
+  Pass(seconds(100));
+  EXPECT_THAT(revoked_, IsEmpty());
+}
+
 TEST_F(LessorTest, RenewingStartsTheTimeAnew) {
   lessor_.Lead(true);
   lessor_.OnGranted(Of(1, 10));

@@ -96,9 +96,10 @@ void Raft::Impl::HandleHeartbeat(const Message& m) {
 
 void Raft::Impl::HandleSnapshot(Message& m) {
   const Index index = m.snapshot.index;
-  if (index > commit_ || (KEEL_MUTATION(kSnapshotOverNewer) && index > applied_)) {
+  if (index > commit_) {
     // A member that joins needs the snapshot for its configuration in any case.
-    if (conf_.voters.empty() || !log_.Matches(index, m.snapshot.term)) {
+    if (conf_.voters.empty() || !log_.Matches(index, m.snapshot.term) ||
+        KEEL_MUTATION(kSnapshotOverNewer)) {
       log_.Restore(std::move(m.snapshot));
       conf_entries_.clear();
       handed_committed_ = index;

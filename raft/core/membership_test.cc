@@ -292,5 +292,34 @@ TEST(MembershipTest, ATransferToAMemberThatIsRemovedEnds) {
   EXPECT_EQ(net.raft(1).GetStatus().transferee, kNoNode);
 }
 
+TEST(MembershipTest, AChangeThatWasOverwrittenBlocksNoOther) {
+  Member node(1, {.voters = {1, 2, 3}}, {});
+  const auto entry = [](Index index, Term term) {
+    return Entry{.term = term, .index = index, .data = Data("x")};
+  };
+  Entry change = entry(5, 1);
+  change.type = EntryType::kConfChange;
+  change.data = Data(EncodeConfChange({.changes = {{ConfChangeSingle::Type::kAddVoter, 4}}}));
+  Message append{.type = MessageType::kAppend, .from = 2, .to = 1, .term = 1};
+  append.entries = {entry(1, 1), entry(2, 1), entry(3, 1), entry(4, 1), change};
+  EXPECT_TRUE(node.raft().Step(append).ok());
+  node.Process();
+  // Another leader, whose log is shorter, replaces all but the first.
+  append = {.type = MessageType::kAppend, .from = 3, .to = 1, .term = 2, .index = 1, .log_term = 1};
+  append.entries = {entry(2, 2)};
+  append.commit = 2;
+  EXPECT_TRUE(node.raft().Step(append).ok());
+  node.Process();
+  EXPECT_TRUE(
+      node.raft().Step({.type = MessageType::kTimeoutNow, .from = 3, .to = 1, .term = 2}).ok());
+  node.Process();
+  EXPECT_TRUE(
+      node.raft().Step({.type = MessageType::kVoteResponse, .from = 2, .to = 1, .term = 3}).ok());
+  node.Process();
+  ASSERT_EQ(node.raft().role(), Role::kLeader);
+  EXPECT_TRUE(
+      node.raft().ProposeConfChange({.changes = {{ConfChangeSingle::Type::kAddVoter, 4}}}).ok());
+}
+
 }  // namespace
 }  // namespace keel::raft::testing

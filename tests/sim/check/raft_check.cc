@@ -167,6 +167,12 @@ void RaftChecker::OnSnapshot(NodeId id, const SnapshotMeta& meta) {
                        " of term ", meta.term, ", but the one committed there by member ",
                        known->second.by, " is of term ", known->second.digest.term));
   }
+  if (member.promised > meta.index && TermAt(member, meta.index) == meta.term) {
+    return Fail("durable before acknowledged",
+                StrCat("member ", id, " drops entries up to ", member.promised,
+                       ", which it acknowledged, for a snapshot at ", meta.index,
+                       " that its log had reached"));
+  }
   member.log.clear();
   member.base = meta.index;
   member.base_term = meta.term;

@@ -316,6 +316,14 @@ TEST_F(RaftCheckTest, SnapshotsHoldWhatIsCommittedAndNeverGoBack) {
   EXPECT_EQ(back.verdict().rule, "state never goes back");
 }
 
+TEST_F(RaftCheckTest, ASnapshotThatTheLogHadReachedDropsNothingAcknowledged) {
+  TwoCommitted();
+  Append(3, {E(1, 1), E(2, 1), E(3, 1)});
+  checker_.OnSent(M(MessageType::kAppendResponse, 3, 1, 1, 3));
+  checker_.OnSnapshot(3, {2, 1, {}});
+  EXPECT_EQ(Rule(), "durable before acknowledged");
+}
+
 TEST_F(RaftCheckTest, OnlyWhatIsAppliedIsCompactedAndTheStateReachesTheLog) {
   TwoCommitted();
   checker_.OnApplied(1, E(1, 1));
