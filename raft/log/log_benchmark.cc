@@ -86,9 +86,9 @@ void BM_LogAgainstDisk(benchmark::State& state) {
   }
   if (durable != static_cast<Index>(state.iterations())) std::abort();
   const auto percentile = [](std::vector<double>& values, size_t percent) {
-    const auto at = values.begin() + static_cast<ptrdiff_t>(values.size() * percent / 100);
-    std::nth_element(values.begin(), at, values.end());
-    return *at;
+    const auto wanted = values.begin() + static_cast<ptrdiff_t>(values.size() * percent / 100);
+    std::nth_element(values.begin(), wanted, values.end());
+    return *wanted;
   };
   state.counters["bare_p50_us"] = percentile(bare_us, 50);
   state.counters["log_p50_us"] = percentile(log_us, 50);
