@@ -169,7 +169,9 @@ void LeaseService::ServeKeepAlive(std::string_view body, LeaderCalls::Reply repl
     response.set_ttl(ttl);
     return response.SerializeAsString();
   };
-  if (const std::optional<int64_t> ttl = lessor_->Renew(request.id())) return reply(encode(*ttl));
+  // A leader that was deposed without knowing must not promise what its successor does not: the
+  // round shows that this one led after the request had come, so that whoever follows
+  // counts the whole time to live from later on. All renewals of a turn share one round.
   WhenCaughtUp(
       [this, id = request.id(), encode, reply = std::move(reply)](absl::Status status) mutable {
         if (!status.ok()) return reply(std::move(status));
