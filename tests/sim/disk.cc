@@ -351,9 +351,9 @@ void SimDisk::set_capacity(uint64_t bytes) {
   state_->capacity_bytes = bytes;
 }
 
-void SimDisk::set_reorder_names(bool reorder) {
+void SimDisk::set_journaled(bool journaled) {
   base::MutexLock lock(&state_->mutex);
-  state_->reorder_names = reorder;
+  state_->journaled = journaled;
 }
 
 uint64_t SimDisk::used_bytes() const {

@@ -17,9 +17,12 @@
 //    sector of 512 bytes, or in some of its sectors only. A sector is atomic.
 //  * Names (creation, rename, link, removal), once SyncDir of their folder
 //    returned OK; a rename, once the folder it went to was synced. Of other
-//    changes of names any subset survives, or, without reorder_names, the first
-//    ones, as file systems with a journal keep them; each is atomic. What
-//    CreateDirs makes is durable when it returns.
+//    changes of names any subset survives; each is atomic. What CreateDirs makes
+//    is durable when it returns.
+//  * Of a journaled disk the first changes of names survive, and of a file that
+//    was only appended to, a first part of what was appended: so file systems
+//    with a journal and ordered data keep them, and RocksDB needs it (a gap in a
+//    MANIFEST is damage to it, a short one is not).
 //  * After a failed Sync no later Sync of that file makes anything durable,
 //    though it returns OK: whoever retries loses data.
 //
@@ -84,7 +87,7 @@ struct DiskLatency {
 struct SimDiskOptions {
   uint64_t seed = 0;
   uint64_t capacity_bytes = 1ull << 40;
-  bool reorder_names = true;  // a RocksDbHost switches it off
+  bool journaled = false;  // a RocksDbHost switches it on
   DiskFaults faults;
   DiskLatency latency;
 };
@@ -174,7 +177,7 @@ class SimDisk final : public base::FileSystem {
   void set_latency(const DiskLatency& latency);
   // May be less than what is used already: then nothing can be written.
   void set_capacity(uint64_t bytes);
-  void set_reorder_names(bool reorder);
+  void set_journaled(bool journaled);
   uint64_t used_bytes() const;
 
   enum class Damage : uint8_t { kBitFlip, kZeros, kGarbage };

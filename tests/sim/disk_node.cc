@@ -56,7 +56,7 @@ void FileData::Undo(const Change& change, std::string* bytes) {
   Put(bytes, change.truncates ? change.bytes : change.offset, change.replaced);
 }
 
-FileData::Loss FileData::Crash(DiskRandom& random) {
+FileData::Loss FileData::Crash(DiskRandom& random, bool journaled) {
   Loss loss;
   sync_failed_ = false;
   if (unsynced_.empty()) return loss;
@@ -69,7 +69,12 @@ FileData::Loss FileData::Crash(DiskRandom& random) {
   }
 
   enum class Mode { kNone, kAll, kPrefix, kSubset };
-  const auto mode = static_cast<Mode>(random.Below(4));
+  auto mode = static_cast<Mode>(random.Below(4));
+  const bool in_order =
+      journaled && std::all_of(changes.begin(), changes.end(), [](const Change& change) {
+        return !change.truncates && change.offset == change.size_before;
+      });
+  if (in_order && mode == Mode::kSubset) mode = Mode::kPrefix;
   const size_t whole = mode == Mode::kPrefix ? random.Below(changes.size()) : 0;
   for (size_t i = 0; i < changes.size(); ++i) {
     bool drop = mode == Mode::kNone, tear = false;
@@ -101,7 +106,7 @@ FileData::Loss FileData::Crash(DiskRandom& random) {
     const uint64_t sectors =
         (change.offset + change.bytes - 1) / kSectorBytes - change.offset / kSectorBytes + 1;
     // In order up to some sector, or some in no order.
-    uint64_t left = random.Coin() ? random.Below(sectors) : UINT64_MAX;
+    uint64_t left = random.Coin() || in_order ? random.Below(sectors) : UINT64_MAX;
     uint64_t survivors = 0;
     ForSectors(
         change.offset, written[i],

@@ -51,7 +51,7 @@ class FileData {
     uint64_t torn = 0;
   };
   // Some of what was not durable survives; what does is durable.
-  Loss Crash(DiskRandom& random);
+  Loss Crash(DiskRandom& random, bool journaled);
 
   // What a crash leaves when it takes all it may.
   std::string Durable() const;

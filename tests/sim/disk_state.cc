@@ -197,7 +197,7 @@ void DiskState::MakeNamesDurable(const DiskNode* dir) {
 void DiskState::LoseUnsynced() {
   if (!pending.empty()) {
     // A journal keeps the first ones; other file systems, any.
-    const bool in_order = !reorder_names || random.Coin();
+    const bool in_order = journaled || random.Coin();
     const uint64_t first_lost = random.Below(pending.size() + 1);
     for (size_t i = 0; i < pending.size(); ++i) {
       if (in_order ? i < first_lost : random.Coin()) {
@@ -224,7 +224,7 @@ void DiskState::Revert(DiskNode& dir, std::set<const DiskNode*>* seen) {
       Revert(*node, seen);
       continue;
     }
-    const FileData::Loss loss = node->data.Crash(random);
+    const FileData::Loss loss = node->data.Crash(random, journaled);
     counters.dropped_writes += loss.dropped;
     counters.torn_writes += loss.torn;
   }

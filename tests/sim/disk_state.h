@@ -28,7 +28,7 @@ uint64_t Allocated(const DiskNode& node);
 struct DiskState {
   explicit DiskState(const SimDiskOptions& options)
       : capacity_bytes(options.capacity_bytes),
-        reorder_names(options.reorder_names),
+        journaled(options.journaled),
         faults(options.faults),
         latency(options.latency),
         random(options.seed) {}
@@ -82,7 +82,7 @@ struct DiskState {
 
   mutable base::Mutex mutex;
   uint64_t capacity_bytes ABSL_GUARDED_BY(mutex);
-  bool reorder_names ABSL_GUARDED_BY(mutex);
+  bool journaled ABSL_GUARDED_BY(mutex);
   DiskFaults faults ABSL_GUARDED_BY(mutex);
   DiskLatency latency ABSL_GUARDED_BY(mutex);
   DiskRandom random ABSL_GUARDED_BY(mutex);

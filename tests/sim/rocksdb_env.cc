@@ -110,7 +110,7 @@ RocksDbHost::RocksDbHost(SimDisk& disk, RocksDbHostOptions options)
       env_(std::make_unique<Env>(NewRocksDbFiles(disk), clock_, jobs_.get(), options.seed)) {
   // RocksDB points CURRENT at a new MANIFEST before it syncs the folder: it counts on a file
   // system that does not keep the one name without the other.
-  disk.set_reorder_names(false);
+  disk.set_journaled(true);
 }
 
 RocksDbHost::~RocksDbHost() = default;
