@@ -15,8 +15,8 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
-#include <new>
 
+#include "base/allocations.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/manual_loop.h"
@@ -25,18 +25,6 @@
 #include "raft/core/memory_log.h"
 #include "raft/driver/node.h"
 #include "raft/transport/memory_transport.h"
-
-namespace {
-uint64_t allocations = 0;
-}  // namespace
-
-void* operator new(size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
-  std::abort();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace keel::raft {
 namespace {
@@ -47,7 +35,7 @@ void Count(benchmark::State& state, uint64_t allocations_before) {
   const auto proposals = static_cast<double>(state.iterations() * state.range(0));
   state.SetItemsProcessed(state.iterations() * state.range(0));
   state.counters["allocs/proposal"] =
-      static_cast<double>(allocations - allocations_before) / proposals;
+      static_cast<double>(base::Allocations() - allocations_before) / proposals;
 }
 
 class Cores {
@@ -106,7 +94,7 @@ class Cores {
 
 void BM_Core(benchmark::State& state) {
   Cores cores;
-  const uint64_t before = allocations;
+  const uint64_t before = base::Allocations();
   for (auto _ : state) {
     for (int64_t i = 0; i < state.range(0); ++i) {
       KEEL_CHECK(cores.leader().Propose(SixteenBytes()).ok());
@@ -165,7 +153,7 @@ void BM_Nodes(benchmark::State& state) {
   }
   const Index start = leader->applied_index();
   uint64_t rounds = 0;
-  const uint64_t before = allocations;
+  const uint64_t before = base::Allocations();
   for (auto _ : state) {
     for (int64_t i = 0; i < state.range(0); ++i) leader->Propose(SixteenBytes(), nullptr);
     loop.RunUntilIdle();

@@ -4,28 +4,11 @@
 // acknowledge, commit, apply, and give the memory back (Raft::Recycle).
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
 #include <vector>
 
+#include "base/allocations.h"
 #include "raft/core/memory_log.h"
 #include "raft/core/raft.h"
-
-namespace {
-uint64_t allocations = 0;
-}  // namespace
-
-void* operator new(size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
-  std::abort();
-}
-void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(bytes == 0 ? 1 : bytes);
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace keel::raft {
 namespace {
@@ -113,9 +96,9 @@ uint64_t Allocations(int proposals, bool recycle) {
   const Payload data = std::make_shared<const std::string>("sixteen bytes...");
   for (int i = 0; i < kRounds; ++i) trio.Round(data, proposals);
   trio.Compact();
-  const uint64_t before = allocations;
+  const uint64_t before = base::Allocations();
   for (int i = 0; i < kRounds - 1; ++i) trio.Round(data, proposals);
-  const uint64_t during = allocations - before;
+  const uint64_t during = base::Allocations() - before;
   EXPECT_EQ(trio.applied(1), 1u + static_cast<Index>((2 * kRounds - 1) * proposals));
   EXPECT_EQ(trio.applied(3), trio.applied(1));
   return during;

@@ -5,29 +5,11 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <new>
 #include <random>
 
+#include "base/allocations.h"
 #include "base/log.h"
 #include "raft/driver/host_test_util.h"
-
-namespace {
-uint64_t g_allocations = 0;  // One thread runs everything.
-}
-
-// Counts what the code under test allocates.
-void* operator new(size_t size) {
-  ++g_allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-// std::stable_partition asks for its buffer this way.
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  ++g_allocations;
-  return std::malloc(size);
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
 
 namespace keel::raft {
 namespace {
@@ -134,9 +116,9 @@ TEST_F(GroupsTest, TenThousandGroupsInOneProcess) {
   EXPECT_LT(elected.sends * 20, elected.messages_sent);
 
   // A minute in which nothing happens costs the hosts' heartbeats and nothing else.
-  const uint64_t allocations = g_allocations;
+  const uint64_t allocations = base::Allocations();
   t_.loop.Advance(std::chrono::minutes(1));
-  const uint64_t allocated = g_allocations - allocations;
+  const uint64_t allocated = base::Allocations() - allocations;
   const HostCounters idle = Sum();
   EXPECT_EQ(idle.ticks, elected.ticks);
   EXPECT_EQ(idle.turns, elected.turns);
