@@ -5,10 +5,11 @@ and keeps its data and its log in a directory of the cluster's own.
 """
 
 import os
+import pathlib
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -16,20 +17,12 @@ import grpc
 
 from api import short_channel
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+from loopback import free_ports  # noqa: E402
+
 START_SECONDS = 60
 STOP_SECONDS = 15
-
-
-def free_ports(count):
-    sockets = []
-    for _ in range(count):
-        s = socket.socket()
-        s.bind(("127.0.0.1", 0))
-        sockets.append(s)
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 class Member:

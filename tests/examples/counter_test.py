@@ -2,7 +2,7 @@
 
 import unittest
 
-from trio import MEMBERS, TrioTest
+from trio import MEMBERS, TrioTest, wait_until
 
 
 class CounterTest(TrioTest):
@@ -16,7 +16,7 @@ class CounterTest(TrioTest):
             self.assertIsNotNone(answer)
             self.assertNotIn("no answer in time", answer)
             return None if answer.startswith("error") else answer
-        return int(self.until(f"{member} adds", once))
+        return int(wait_until(f"{member} adds", once))
 
     def test_counts_through_every_member_and_survives_its_leader(self):
         self.ask_until(1, "get")
@@ -28,7 +28,7 @@ class CounterTest(TrioTest):
         leader = self.leader()
         self.kill(leader)
         others = [member for member in MEMBERS if member != leader]
-        self.until("another leader", lambda: self.ask_until(others[0], "get") == "15")
+        wait_until("another leader", lambda: self.ask_until(others[0], "get") == "15")
         self.assertEqual(self.add(others[0], -20), -5)
         self.assertEqual(self.ask_until(others[1], "get"), "-5")
 

@@ -3,7 +3,7 @@
 import time
 import unittest
 
-from trio import MEMBERS, Client, TrioTest
+from trio import MEMBERS, Client, TrioTest, wait_until
 
 
 class LockServer(TrioTest):
@@ -55,7 +55,7 @@ class LockServerTest(LockServer):
     def test_nonsense_is_refused(self):
         for line in ("", "lock", "lock door", "holder", "holder door alice", "steal door alice",
                      "lock door alice twice"):
-            self.assertRegex(self.until("an answer", lambda: self.ask(1, line)), "^error: say")
+            self.assertRegex(wait_until("an answer", lambda: self.ask(1, line)), "^error: say")
 
 
 class ExpiryTest(LockServer):

@@ -15,22 +15,15 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
-import time
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+from loopback import free_ports, wait_until  # noqa: E402
+
 MEMBERS = (1, 2, 3)
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
 
 
 class Client:
@@ -111,16 +104,7 @@ class TrioTest(unittest.TestCase):
                         found.append((term, "role=leader" in line, member))
             newest = max(found, default=(0, False, 0))
             return newest[2] if newest[1] else None
-        return self.until("a leader", look)
-
-    def until(self, what, condition, seconds=30):
-        give_up = time.monotonic() + seconds
-        while True:
-            value = condition()
-            if value:
-                return value
-            self.assertLess(time.monotonic(), give_up, f"not within {seconds} s: {what}")
-            time.sleep(0.05)
+        return wait_until("a leader", look)
 
     def ask(self, member, line):
         """One request on a connection of its own; None without an answer."""
@@ -138,4 +122,4 @@ class TrioTest(unittest.TestCase):
         def once():
             answer = self.ask(member, line)
             return answer if answer is not None and not answer.startswith("error") else None
-        return self.until(f"{member} answers {line!r}", once, seconds)
+        return wait_until(f"{member} answers {line!r}", once, seconds)

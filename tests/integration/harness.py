@@ -30,37 +30,16 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "conformance"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import grpc  # noqa: E402
 from api import Api, short_channel  # noqa: E402
+from loopback import free_ports, wait_until  # noqa: E402,F401
 
 KVD = os.environ.get("KEEL_KVD", str(ROOT / "build" / "release" / "bin" / "kvd"))
 
 _generated = tempfile.TemporaryDirectory(prefix="keel-api-")
 API = Api(_generated.name)
-
-
-def wait_until(what, condition, seconds=20.0):
-    """Returns the first true value of condition(); fails naming `what` otherwise."""
-    give_up = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > give_up:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.03)
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
 
 
 class Member:

@@ -14,14 +14,18 @@ indexes). Exits 0 when nothing differs, 77 when etcd or etcdctl is not installed
 import argparse
 import difflib
 import os
+import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+from loopback import free_ports  # noqa: E402
 
 SKIPPED = 77
 
@@ -124,12 +128,6 @@ WATCHES = [
     (["watch", "w1", "--", "sh", "-c", "env | grep ^ETCD_WATCH | sort"], ["w1", "w1"]),
     (["watch", "w1", "--", "sh", "-c", "exit 3"], ["w1"]),
 ]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:
@@ -279,7 +277,7 @@ def main():
         print("skipped: etcdctl or etcd is not installed")
         return SKIPPED
 
-    ports = free_port(), free_port()
+    ports = free_ports(2)
     results = []
     for tool in (etcdctl, os.path.abspath(options.kvctl)):
         server = Server(options.kvd or etcd, *ports)
