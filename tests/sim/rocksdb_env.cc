@@ -10,7 +10,7 @@
 #include "rocksdb/sst_file_manager.h"
 #include "rocksdb/system_clock.h"
 #include "tests/sim/disk_node.h"
-#include "tests/sim/job_thread.h"
+#include "tests/sim/job_queue.h"
 #include "tests/sim/rocksdb_fs.h"
 
 namespace keel::sim {
@@ -26,7 +26,7 @@ thread_local DiskRandom* id_source = nullptr;
 
 class RocksDbHost::Clock final : public rocksdb::SystemClock {
  public:
-  Clock(std::function<uint64_t()> now_ns, JobThread* jobs)
+  Clock(std::function<uint64_t()> now_ns, JobQueue* jobs)
       : now_ns_(std::move(now_ns)), jobs_(jobs) {}
 
   const char* Name() const override { return "SimClock"; }
@@ -47,14 +47,14 @@ class RocksDbHost::Clock final : public rocksdb::SystemClock {
 
  private:
   const std::function<uint64_t()> now_ns_;
-  JobThread* const jobs_;
+  JobQueue* const jobs_;
   std::atomic<uint64_t> slept_micros_{0};
 };
 
 class RocksDbHost::Env final : public rocksdb::EnvWrapper {
  public:
   Env(const std::shared_ptr<rocksdb::FileSystem>& files, std::shared_ptr<Clock> clock,
-      JobThread* jobs, uint64_t seed)
+      JobQueue* jobs, uint64_t seed)
       : EnvWrapper(rocksdb::NewCompositeEnv(files)),
         clock_(std::move(clock)),
         jobs_(jobs),
@@ -99,13 +99,13 @@ class RocksDbHost::Env final : public rocksdb::EnvWrapper {
 
  private:
   const std::shared_ptr<Clock> clock_;
-  JobThread* const jobs_;
+  JobQueue* const jobs_;
   DiskRandom ids_;
 };
 
 RocksDbHost::RocksDbHost(SimDisk& disk, RocksDbHostOptions options)
     : disk_(disk),
-      jobs_(std::make_unique<JobThread>()),
+      jobs_(std::make_unique<JobQueue>()),
       clock_(std::make_shared<Clock>(std::move(options.now_ns), jobs_.get())),
       env_(std::make_unique<Env>(NewRocksDbFiles(disk), clock_, jobs_.get(), options.seed)) {
   // RocksDB points CURRENT at a new MANIFEST before it syncs the folder: it counts on a file

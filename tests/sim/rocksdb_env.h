@@ -8,19 +8,15 @@
 //   host.Pump();                                // flushes, compactions, removal of history
 //
 // Determinism. RocksDB hands flushes and compactions to threads of its own.
-// Here there is one, and it runs only while the simulator's thread waits:
+// Here there is none: a job runs on the simulator's thread, from its beginning
+// to its end,
 //  * in Pump, which runs all that is queued, and what that queues;
 //  * in a call that waits for background work (a flush with wait, a write that
-//    stalls, a manual compaction, Close), once the caller sleeps on a condition
-//    variable: the thread looks at /proc/self/task/ID/syscall for that. Nothing
-//    else than the job it then starts could wake the caller, so that the point
-//    at which the job starts is always the same one.
-// A call returns when no job runs; what is queued then waits for the next such
-// point. So each operation on the disk has its place in one order, which the
-// seed and the calls decide, and a crash at the n-th is a crash at the same one.
-// Known gap: around Close and the manual compactions that remove history a compaction may run
-// or not, or two change places: in some 3 % (13 % with much removal of history) of runs with
-// many lives the disk then holds other files with the same contents, and counts other changes.
+//    stalls, a manual compaction, Close), where the wait is: RocksDB's waits on
+//    condition variables are taken over by the linker (--wrap).
+// What is queued when a call returns waits for the next such point. So each
+// operation on the disk has its place in one order, which the seed and the calls
+// decide, and a crash at the n-th is a crash at the same one.
 // Ids that RocksDB draws at random (of databases and sessions) come from the seed.
 //
 // What is left to the store's options: memtables should not fill up by their
@@ -44,11 +40,10 @@
 
 namespace keel::sim {
 
-class JobThread;
+class JobQueue;
 
 struct RocksDbHostOptions {
-  // The virtual clock; null: it stands still. Called on RocksDB's thread too, while the
-  // simulator's waits.
+  // The virtual clock; null: it stands still.
   std::function<uint64_t()> now_ns;
   uint64_t seed = 0;
 };
@@ -84,7 +79,7 @@ class RocksDbHost final : public kvstore::StoreHost {
   class Env;
 
   SimDisk& disk_;
-  std::unique_ptr<JobThread> jobs_;
+  std::unique_ptr<JobQueue> jobs_;
   std::shared_ptr<Clock> clock_;
   std::unique_ptr<Env> env_;
   std::vector<absl::AnyInvocable<void()>> work_;
