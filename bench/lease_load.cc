@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "bench/connect.h"
 
 namespace keel::bench {
 namespace {
@@ -57,11 +58,7 @@ class LeaseLoad::Stream final : public rpc::ClientStreamHandler {
 };
 
 LeaseLoad::LeaseLoad(Run& run, int thread) : run_(run), loop_(base::StrCat("lease-", thread)) {
-  const Options& options = run.options;
-  for (int c = thread; c < options.connections; c += options.threads) {
-    const auto& endpoint = options.endpoints[static_cast<size_t>(c) % options.endpoints.size()];
-    channels_.push_back(std::make_unique<rpc::Channel>(loop_, endpoint));
-  }
+  channels_ = MakeChannels(run.options, thread, loop_);
 }
 
 LeaseLoad::~LeaseLoad() { Stop(); }

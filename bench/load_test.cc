@@ -4,7 +4,9 @@
 #include <thread>
 
 #include "base/check.h"
+#include "bench/json_text.h"
 #include "bench/lease_load.h"
+#include "bench/pages_load.h"
 #include "bench/report.h"
 #include "bench/unary_load.h"
 #include "bench/watch_load.h"
@@ -29,6 +31,8 @@ class LoadTest : public ::testing::Test {
       if (puts_ == stall_at_) std::this_thread::sleep_for(stall_);
       call->Reply(std::string());
     });
+    server_.RegisterUnary("/etcdserverpb.KV/Range",
+                          [this](rpc::ServerCallPtr call) { call->Reply(Page(call->request())); });
     const auto port = server_.Listen("127.0.0.1", 0);
     KEEL_CHECK(port.ok(), port.status().ToString());
     options_.endpoints = {"127.0.0.1:" + std::to_string(*port)};
@@ -40,9 +44,10 @@ class LoadTest : public ::testing::Test {
     loop_.Stop();
   }
 
+  template <typename L = UnaryLoad>
   Found RunFor(std::chrono::nanoseconds time) {
     bench::Run run(options_);
-    UnaryLoad load(run, 0);
+    L load(run, 0);
     const absl::Status prepared = load.Prepare();
     KEEL_CHECK(prepared.ok(), prepared.ToString());
     run.from_ns = 0;
@@ -58,7 +63,26 @@ class LoadTest : public ::testing::Test {
     return load.found();
   }
 
+  // A store of the keys 0 to stored_keys_ - 1 at revision 7, and what it was asked.
+  std::string Page(std::string_view bytes) {
+    etcdserverpb::RangeRequest request;
+    KEEL_CHECK(request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    asked_.push_back(request);
+    etcdserverpb::RangeResponse response;
+    response.mutable_header()->set_revision(7);
+    for (uint64_t i = 0; i < stored_keys_; ++i) {
+      const std::string key = KeyAt(options_, i);
+      if (key < request.key()) continue;
+      response.set_count(response.count() + 1);
+      if (response.kvs_size() < request.limit()) response.add_kvs()->set_key(key);
+    }
+    response.set_more(response.count() > response.kvs_size());
+    return response.SerializeAsString();
+  }
+
   Options options_;
+  uint64_t stored_keys_ = 0;
+  std::vector<etcdserverpb::RangeRequest> asked_;  // of the loop; read it after a run
   base::AsioLoop loop_;
   rpc::Server server_;
   std::atomic<uint64_t> puts_ = 0;
@@ -113,6 +137,57 @@ TEST_F(LoadTest, CountsErrorsByTextAndNotAsOperations) {
   ASSERT_EQ(found.errors.size(), 1u);
   EXPECT_EQ(found.errors.begin()->first, "RESOURCE_EXHAUSTED: etcdserver: too many requests");
   EXPECT_EQ(found.errors.begin()->second, 20u);
+}
+
+TEST_F(LoadTest, ReadsAListInPagesAtOneRevision) {
+  stored_keys_ = 100;
+  options_.connections = options_.streams = 1;
+  options_.range_keys = 25;
+  options_.page_keys = 10;
+  options_.total = 1;
+  const Found found = RunFor<PagesLoad>({});
+  EXPECT_EQ(found.latency_ns.count(), 1u);
+  ASSERT_EQ(asked_.size(), 3u);
+  EXPECT_EQ(asked_[0].key(), options_.prefix);
+  EXPECT_EQ(asked_[0].range_end(), EndOfPrefix(options_.prefix));
+  EXPECT_EQ(asked_[0].revision(), 0);
+  EXPECT_EQ(asked_[1].key(), KeyAt(options_, 9) + std::string(1, '\0'));
+  EXPECT_EQ(asked_[1].revision(), 7);
+  EXPECT_EQ(asked_[2].limit(), 5) << "no more than the list still wants";
+}
+
+TEST_F(LoadTest, AListThatEndsEarlyIsAnError) {
+  stored_keys_ = 20;
+  options_.connections = options_.streams = 1;
+  options_.range_keys = 25;
+  options_.total = 1;
+  const Found found = RunFor<PagesLoad>({});
+  EXPECT_EQ(found.latency_ns.count(), 0u);
+  ASSERT_EQ(found.errors.size(), 1u);
+  EXPECT_EQ(found.errors.begin()->first,
+            "NOT_FOUND: the list ended 5 keys early: fill more of them");
+}
+
+// No watcher ever sees a put here, so the window stays full.
+TEST_F(LoadTest, PutsWaitForTheWatchersInAClosedLoop) {
+  options_.workload = Workload::kWatch;
+  options_.window = 5;
+  const Found found = RunFor(milliseconds(100));
+  EXPECT_EQ(found.latency_ns.count(), 5u);
+}
+
+TEST(Fill, EndOfPrefixIsTheNextPrefix) {
+  EXPECT_EQ(EndOfPrefix("a/"), "a0");
+  EXPECT_EQ(EndOfPrefix("a\xff"), "b");
+  EXPECT_EQ(EndOfPrefix(""), std::string(1, '\0'));
+}
+
+TEST(JsonText, WritesNumbersAsPeopleDo) {
+  const boost::json::value value = {{"rate", 21499.3}, {"whole", 2.0},   {"small", 0.0004},
+                                    {"count", 12},     {"name", "a\"b"}, {"list", {1.5, -0.0}}};
+  EXPECT_EQ(JsonText(value),
+            R"({"rate":21499.3,"whole":2,"small":0,"count":12,"name":"a\"b","list":[1.5,0]})");
+  EXPECT_EQ(JsonText(boost::json::object()), "{}");
 }
 
 TEST(RequestMaker, MakesKeysOfTheSizeAndOrderAskedFor) {

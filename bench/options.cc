@@ -9,7 +9,8 @@ namespace {
 
 const std::map<std::string, Workload> kWorkloads = {
     {"put", Workload::kPut},     {"range", Workload::kRange}, {"txn", Workload::kTxn},
-    {"mixed", Workload::kMixed}, {"watch", Workload::kWatch}, {"lease", Workload::kLease}};
+    {"mixed", Workload::kMixed}, {"watch", Workload::kWatch}, {"lease", Workload::kLease},
+    {"pages", Workload::kPages}, {"idle", Workload::kIdle},   {"fill", Workload::kFill}};
 
 const std::map<std::string, KeyOrder> kOrders = {{"sequential", KeyOrder::kSequential},
                                                  {"random", KeyOrder::kRandom},
@@ -35,10 +36,16 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
       "  kvbench range --serializable --server-pids $(pidof kvd | tr ' ' ,)\n"
       "  kvbench put --rate 5000 --duration 30          # open loop\n"
       "  kvbench watch --watchers 1000 --rate 100\n"
+      "  kvbench watch --watchers 1000 --rate 0         # as fast as all are told\n"
+      "  kvbench fill --keys 1000000 --key-size 64\n"
+      "  kvbench pages --no-prefill --range-keys 100000 --page 500 --total 1 --connections 1 "
+      "--streams 1\n"
       "docs/benchmarking.md says what is measured and how.");
-  app.add_option("workload", o.workload,
-                 "put, range, txn (compare and put), mixed (puts and ranges), watch (puts to many "
-                 "watchers), lease (keep-alives)")
+  app.add_option(
+         "workload", o.workload,
+         "put, range, txn (compare and put), mixed (puts and ranges), watch (puts to many "
+         "watchers), lease (keep-alives), pages (lists of --range-keys in pages), idle (watchers "
+         "of keys that do not change), fill (write the key space, in transactions)")
       ->required()
       ->transform(CLI::CheckedTransformer(kWorkloads, CLI::ignore_case).description(""));
   app.add_option("--endpoints", o.endpoints, "HOST:PORT,...: connections are spread over them")
@@ -64,7 +71,10 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--prefix", o.prefix, "of every key")->capture_default_str();
-  app.add_option("--range-keys", o.range_keys, "keys read by one range")
+  app.add_option("--range-keys", o.range_keys, "keys read by one range, or one list")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--page", o.page_keys, "keys of a page, of pages")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("--serializable", o.serializable, "ranges ask one member only");
@@ -72,9 +82,10 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
   app.add_flag("--no-prefill", no_prefill, "do not write the key space before reading it");
-  app.add_option("--rate", o.rate, "operations a second (open loop); 0: as fast as answered")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  auto* rate = app.add_option("--rate", o.rate,
+                              "operations a second (open loop); 0: as fast as answered; watch: 100")
+                   ->check(CLI::NonNegativeNumber)
+                   ->capture_default_str();
   app.add_option("--duration", duration_s, "seconds measured")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -86,6 +97,10 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--watchers", o.watchers, "in all, of watch")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--window", o.window,
+                 "of watch with rate 0: puts that not all watchers have seen yet")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--watchers-per-stream", o.watchers_per_stream)
@@ -110,7 +125,7 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
   o.prefill = !no_prefill;
   o.threads = std::min(o.threads, o.connections);
   if (o.workload == Workload::kWatch) {
-    if (o.rate == 0) o.rate = 100;
+    if (rate->count() == 0) o.rate = 100;
     o.value_size_bytes = std::max(o.value_size_bytes, 8);
   }
   return o;

@@ -9,7 +9,7 @@
 
 namespace keel::bench {
 
-enum class Workload { kPut, kRange, kTxn, kMixed, kWatch, kLease };
+enum class Workload { kPut, kRange, kTxn, kMixed, kWatch, kLease, kPages, kIdle, kFill };
 
 enum class KeyOrder {
   kSequential,  // 0, 1, 2, … over the key space, and again, shared by all clients
@@ -30,7 +30,8 @@ struct Options {
   int key_size_bytes = 32;
   int value_size_bytes = 256;
   std::string prefix = "kvbench/";
-  int range_keys = 1;  // keys read by one range
+  int range_keys = 1;   // keys read by one range, or by one list of the pages workload
+  int page_keys = 500;  // of the pages workload
   bool serializable = false;
   int read_percent = 80;  // of mixed
   bool prefill = true;    // make the keys that reads will find
@@ -43,6 +44,8 @@ struct Options {
 
   int watchers = 100;  // of the watch workload, in all
   int watchers_per_stream = 10;
+  // Closed loop of the watch workload: puts that not every watcher has seen yet.
+  int window = 64;
 
   std::vector<int> server_pids;
   bool json = false;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "bench/json_text.h"
 
 namespace keel::bench {
 namespace {
@@ -124,7 +125,7 @@ std::string ToJson(const Report& report) {
   }
   json["servers"] = std::move(servers);
   if (!report.servers.empty()) json["server_cpu_us_per_op"] = Each(servers_us, Work(report));
-  return boost::json::serialize(json);
+  return JsonText(json);
 }
 
 }  // namespace keel::bench

@@ -18,13 +18,28 @@ std::string KeyAt(const Options& options, uint64_t index) {
   return key;
 }
 
-RequestMaker::RequestMaker(const Options& options, KeySequence& sequence, uint64_t seed)
-    : options_(options), sequence_(sequence), random_(seed) {
-  pool_.resize(static_cast<size_t>(options.value_size_bytes) + (64 << 10));
-  for (size_t i = 0; i + 8 <= pool_.size(); i += 8) {
-    const uint64_t word = random_.Next();
-    std::memcpy(pool_.data() + i, &word, 8);
+std::string EndOfPrefix(std::string prefix) {
+  while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff) prefix.pop_back();
+  if (prefix.empty()) return std::string(1, '\0');
+  ++prefix.back();
+  return prefix;
+}
+
+std::string RandomBytes(size_t size, uint64_t seed) {
+  Random random(seed);
+  std::string bytes(size, '\0');
+  for (size_t i = 0; i + 8 <= size; i += 8) {
+    const uint64_t word = random.Next();
+    std::memcpy(bytes.data() + i, &word, 8);
   }
+  return bytes;
+}
+
+RequestMaker::RequestMaker(const Options& options, KeySequence& sequence, uint64_t seed)
+    : options_(options),
+      sequence_(sequence),
+      random_(seed),
+      pool_(RandomBytes(static_cast<size_t>(options.value_size_bytes) + (64 << 10), seed + 1)) {
   auto* compare = txn_.add_compare();
   // Always holds, but has to be looked up.
   compare->set_target(etcdserverpb::Compare::VERSION);
@@ -47,6 +62,9 @@ RequestMaker::Made RequestMaker::Next(int64_t start_ns) {
       return random_.Below(100) < static_cast<uint64_t>(options_.read_percent) ? Range()
                                                                                : Put(start_ns);
     case Workload::kLease:
+    case Workload::kPages:
+    case Workload::kIdle:
+    case Workload::kFill:
       break;
   }
   KEEL_CHECK(false, "workload without requests: ", NameOf(options_.workload));

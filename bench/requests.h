@@ -17,6 +17,9 @@ namespace keel::bench {
 // zeros to the size wanted (longer when they do not fit).
 std::string KeyAt(const Options& options, uint64_t index);
 
+// The end of the range of all keys with the prefix.
+std::string EndOfPrefix(std::string prefix);
+
 // Small and fast (Vigna's SplitMix64); good enough to choose keys.
 class Random {
  public:
@@ -33,6 +36,9 @@ class Random {
  private:
   uint64_t state_;
 };
+
+// Bytes that do not compress.
+std::string RandomBytes(size_t size, uint64_t seed);
 
 // Where the clients are in a sequential or distinct order.
 class KeySequence {

@@ -37,6 +37,10 @@ struct Run {
   std::atomic<uint64_t> issued{0};
   std::atomic<uint64_t> completed{0};
 
+  // Closed loop of the watch workload: puts begun, events arrived.
+  std::atomic<uint64_t> puts_begun{0};
+  std::atomic<uint64_t> events{0};
+
   bool Counts(int64_t at_ns) const {
     return at_ns >= from_ns.load(std::memory_order_relaxed) &&
            at_ns <= to_ns.load(std::memory_order_relaxed);

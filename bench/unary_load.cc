@@ -3,15 +3,16 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
-#include <future>
 #include <utility>
 
 #include "base/strings.h"
+#include "bench/connect.h"
 
 namespace keel::bench {
 namespace {
 
 constexpr base::Duration kPauseAfterError = std::chrono::milliseconds(10);
+constexpr base::Duration kWindowPoll = std::chrono::microseconds(100);
 // Calls of an open loop that would be due closer together than this are due
 // together, so that the timer costs little at high rates.
 constexpr double kStepNs = 200'000;
@@ -23,10 +24,7 @@ UnaryLoad::UnaryLoad(Run& run, int thread)
       loop_(base::StrCat("load-", thread)),
       maker_(run.options, run.sequence, run.options.seed * 1000 + static_cast<uint64_t>(thread)) {
   const Options& options = run.options;
-  for (int c = thread; c < options.connections; c += options.threads) {
-    const auto& endpoint = options.endpoints[static_cast<size_t>(c) % options.endpoints.size()];
-    channels_.push_back(std::make_unique<rpc::Channel>(loop_, endpoint));
-  }
+  channels_ = MakeChannels(options, thread, loop_);
   for (int s = 0; s < options.streams; ++s) {
     for (auto& channel : channels_) clients_.push_back({channel.get(), 0});
   }
@@ -40,16 +38,7 @@ UnaryLoad::~UnaryLoad() { Stop(); }
 
 absl::Status UnaryLoad::Prepare() {
   loop_.Start();
-  for (auto& channel : channels_) {
-    std::promise<absl::Status> connected;
-    channel->Call(
-        "/etcdserverpb.Maintenance/Status", std::string(),
-        {.deadline = loop_.Now() + run_.options.timeout},
-        [&](absl::StatusOr<std::string> response) { connected.set_value(response.status()); });
-    const absl::Status status = connected.get_future().get();
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
+  return Connect(channels_, loop_, run_.options.timeout);
 }
 
 void UnaryLoad::Start() {
@@ -110,7 +99,13 @@ void UnaryLoad::Done(Client& client, const absl::Status& status) {
 
 void UnaryLoad::Free(Client& client) {
   if (interval_ns_ == 0) {
-    if (run_.TakeOne()) Issue(client, NowNs());
+    if (WindowFull()) {
+      loop_.After(kWindowPoll, [this, c = &client] { Free(*c); });
+      return;
+    }
+    if (!run_.TakeOne()) return;
+    run_.puts_begun.fetch_add(1, std::memory_order_relaxed);
+    Issue(client, NowNs());
   } else if (due_.empty()) {
     idle_.push_back(&client);
   } else if (!run_.stop.load(std::memory_order_relaxed)) {
@@ -118,6 +113,18 @@ void UnaryLoad::Free(Client& client) {
     due_.pop_front();
     Issue(client, due);
   }
+}
+
+// Whether the watchers are to catch up before the next put (only of the watch workload).
+bool UnaryLoad::WindowFull() const {
+  const Options& options = run_.options;
+  if (options.workload != Workload::kWatch || run_.stop.load(std::memory_order_relaxed)) {
+    return false;
+  }
+  const auto watchers = static_cast<uint64_t>(options.watchers);
+  const uint64_t seen_by_all = run_.events.load(std::memory_order_relaxed) / watchers;
+  return run_.puts_begun.load(std::memory_order_relaxed) >=
+         seen_by_all + static_cast<uint64_t>(options.window);
 }
 
 void UnaryLoad::Stop() {

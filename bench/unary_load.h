@@ -39,6 +39,7 @@ class UnaryLoad final : public Load {
   void Done(Client& client, const absl::Status& status);
   void Free(Client& client);
   void Tick();
+  bool WindowFull() const;
 
   Run& run_;
   base::AsioLoop loop_;

@@ -5,23 +5,14 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "bench/connect.h"
 
 namespace keel::bench {
-namespace {
-
-// Every key with the prefix.
-std::string EndOf(std::string prefix) {
-  while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff) prefix.pop_back();
-  if (prefix.empty()) return std::string(1, '\0');
-  ++prefix.back();
-  return prefix;
-}
-
-}  // namespace
-
 class WatchLoad::Stream final : public rpc::ClientStreamHandler {
  public:
-  Stream(WatchLoad& load, int watchers) : load_(load), missing_(watchers) {}
+  // `first`: the place of its first watcher among all.
+  Stream(WatchLoad& load, int first, int watchers)
+      : load_(load), first_(first), missing_(watchers) {}
 
   void Open(rpc::Channel& channel, std::shared_ptr<Stream> self) {
     const Options& options = load_.run_.options;
@@ -29,10 +20,14 @@ class WatchLoad::Stream final : public rpc::ClientStreamHandler {
     etcdserverpb::WatchRequest request;
     auto* create = request.mutable_create_request();
     create->set_key(options.prefix);
-    create->set_range_end(EndOf(options.prefix));
-    const std::string bytes = request.SerializeAsString();
-    const int watchers = missing_;
-    for (int i = 0; i < watchers; ++i) stream_->Send(bytes);
+    create->set_range_end(EndOfPrefix(options.prefix));
+    for (int i = 0; i < missing_; ++i) {
+      if (options.workload == Workload::kIdle) {
+        create->set_key(KeyAt(options, static_cast<uint64_t>(first_ + i)));
+        create->clear_range_end();
+      }
+      stream_->Send(request.SerializeAsString());
+    }
   }
   std::future<absl::Status> created() { return created_.get_future(); }
 
@@ -46,6 +41,8 @@ class WatchLoad::Stream final : public rpc::ClientStreamHandler {
       if (--missing_ == 0) Say(absl::OkStatus());
       return;
     }
+    load_.run_.events.fetch_add(static_cast<uint64_t>(response_.events_size()),
+                                std::memory_order_relaxed);
     if (!load_.run_.Counts(now)) return;
     for (const auto& event : response_.events()) {
       const int64_t start_ns = RequestMaker::StartOf(event.kv().value());
@@ -66,6 +63,7 @@ class WatchLoad::Stream final : public rpc::ClientStreamHandler {
   }
 
   WatchLoad& load_;
+  const int first_;
   int missing_;
   bool said_ = false;
   std::promise<absl::Status> created_;
@@ -77,14 +75,11 @@ WatchLoad::WatchLoad(Run& run, int thread) : run_(run), loop_(base::StrCat("watc
   const Options& options = run.options;
   const int streams =
       (options.watchers + options.watchers_per_stream - 1) / options.watchers_per_stream;
-  for (int c = thread; c < options.connections; c += options.threads) {
-    const auto& endpoint = options.endpoints[static_cast<size_t>(c) % options.endpoints.size()];
-    channels_.push_back(std::make_unique<rpc::Channel>(loop_, endpoint));
-  }
+  channels_ = MakeChannels(options, thread, loop_);
   for (int s = thread; s < streams; s += options.threads) {
-    const int left = options.watchers - s * options.watchers_per_stream;
-    streams_.push_back(
-        std::make_shared<Stream>(*this, std::min(left, options.watchers_per_stream)));
+    const int first = s * options.watchers_per_stream;
+    streams_.push_back(std::make_shared<Stream>(
+        *this, first, std::min(options.watchers - first, options.watchers_per_stream)));
   }
 }
 

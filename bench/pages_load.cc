@@ -1,0 +1,97 @@
+#include "bench/pages_load.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/strings.h"
+#include "bench/connect.h"
+
+namespace keel::bench {
+namespace {
+
+constexpr base::Duration kPauseAfterError = std::chrono::milliseconds(10);
+
+}  // namespace
+
+PagesLoad::PagesLoad(Run& run, int thread) : run_(run), loop_(base::StrCat("pages-", thread)) {
+  channels_ = MakeChannels(run.options, thread, loop_);
+  for (int s = 0; s < run.options.streams; ++s) {
+    for (auto& channel : channels_) clients_.push_back({channel.get()});
+  }
+}
+
+PagesLoad::~PagesLoad() { Stop(); }
+
+absl::Status PagesLoad::Prepare() {
+  loop_.Start();
+  return Connect(channels_, loop_, run_.options.timeout);
+}
+
+void PagesLoad::Start() {
+  loop_.Post([this] {
+    for (Client& client : clients_) StartList(client);
+  });
+}
+
+void PagesLoad::StartList(Client& client) {
+  if (!run_.TakeOne()) return;
+  const Options& options = run_.options;
+  client.start_ns = NowNs();
+  client.left = options.range_keys;
+  client.request.Clear();
+  client.request.set_key(options.prefix);
+  client.request.set_range_end(EndOfPrefix(options.prefix));
+  client.request.set_serializable(options.serializable);
+  Ask(client);
+}
+
+void PagesLoad::Ask(Client& client) {
+  client.request.set_limit(std::min<int64_t>(client.left, run_.options.page_keys));
+  client.channel->Call("/etcdserverpb.KV/Range", client.request.SerializeAsString(),
+                       {.deadline = loop_.Now() + run_.options.timeout},
+                       [this, c = &client](absl::StatusOr<std::string> response) {
+                         Answered(*c, std::move(response));
+                       });
+}
+
+void PagesLoad::Answered(Client& client, absl::StatusOr<std::string> response) {
+  if (!response.ok()) return Done(client, response.status());
+  etcdserverpb::RangeResponse page;
+  if (!page.ParseFromString(*response)) {
+    return Done(client, absl::InternalError("malformed range response"));
+  }
+  client.left -= page.kvs_size();
+  if (client.left <= 0) return Done(client, absl::OkStatus());
+  if (!page.more() || page.kvs_size() == 0) {
+    return Done(client, absl::NotFoundError(base::StrCat("the list ended ", client.left,
+                                                         " keys early: fill more of them")));
+  }
+  client.request.set_revision(page.header().revision());
+  client.request.set_key(page.kvs(page.kvs_size() - 1).key() + std::string(1, '\0'));
+  Ask(client);
+}
+
+void PagesLoad::Done(Client& client, const absl::Status& status) {
+  const int64_t now = NowNs();
+  if (run_.options.total != 0) run_.completed.fetch_add(1, std::memory_order_relaxed);
+  if (run_.Counts(now)) {
+    if (status.ok()) {
+      found_.latency_ns.Record(now - client.start_ns);
+    } else if (!run_.stop.load(std::memory_order_relaxed)) {
+      found_.Error(status);
+    }
+  }
+  if (status.ok()) return StartList(client);
+  if (run_.stop.load(std::memory_order_relaxed)) return;
+  loop_.After(kPauseAfterError, [this, c = &client] { StartList(*c); });
+}
+
+void PagesLoad::Stop() {
+  if (channels_.empty()) return;
+  for (auto& channel : channels_) channel->Close();
+  loop_.Stop();
+  channels_.clear();
+}
+
+}  // namespace keel::bench
