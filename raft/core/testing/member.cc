@@ -112,10 +112,10 @@ void Member::Apply() {
 }
 
 std::vector<std::string> Member::StateAt(Index index) const {
-  for (const auto& [at, size] : sizes_) {
-    if (at == index) return {applied.begin(), applied.begin() + static_cast<ptrdiff_t>(size)};
-  }
-  KEEL_CHECK(false, "no state at ", index);
+  const auto it = std::find_if(sizes_.begin(), sizes_.end(),
+                               [index](const auto& size) { return size.first == index; });
+  KEEL_CHECK(it != sizes_.end(), "no state at ", index);
+  return {applied.begin(), applied.begin() + static_cast<ptrdiff_t>(it->second)};
 }
 
 std::vector<Message> Member::TakeMessages() { return std::exchange(outbox_, {}); }
@@ -151,12 +151,14 @@ Member& Network::Join(NodeId id) {
 
 void Network::Wire(Member& member, NodeId id) {
   member.fetch_snapshot = [this, id](Index index) {
-    for (size_t i = 0; i < ids_.size(); ++i) {
+    size_t i = 0;
+    for (; i < ids_.size(); ++i) {
       if (ids_[i] == id) continue;
       const absl::StatusOr<SnapshotMeta> meta = members_[i]->log().Snapshot();
-      if (meta.ok() && meta->index == index) return members_[i]->StateAt(index);
+      if (meta.ok() && meta->index == index) break;
     }
-    KEEL_CHECK(false, "nobody has snapshot ", index);
+    KEEL_CHECK(i < ids_.size(), "nobody has snapshot ", index);
+    return members_[i]->StateAt(index);
   };
 }
 
