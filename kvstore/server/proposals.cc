@@ -152,12 +152,23 @@ void Proposals::OnLeaderChange(bool has_leader) {
   leaderless_ = !has_leader;
   if (!has_leader) return;
   Retry();
-  // Whatever of the old leader's survived comes before the new leader's first
-  // entry, and a linearizable read waits for that one: clients need not wait for
-  // the time limit to hear of the rest.
+  CatchUp();
+}
+
+// Whatever of the old leader's survived comes before the new leader's first
+// entry, and a linearizable read waits for that one: clients need not wait for
+// the time limit to hear of the rest. The read travels to the leader and may get
+// lost like any message, so that Tick asks again.
+void Proposals::CatchUp() {
   const uint64_t reign = reign_.load(std::memory_order_relaxed);
+  catch_up_asked_ = context_->loop->Now();
   context_->node->ReadIndex([this, reign](absl::StatusOr<raft::Index> caught_up) {
-    if (caught_up.ok()) context_->loop->Post([this, reign] { FailSentBefore(reign); });
+    if (!caught_up.ok()) return;
+    context_->loop->Post([this, reign] {
+      if (reign <= caught_up_) return;
+      caught_up_ = reign;
+      FailSentBefore(reign);
+    });
   });
 }
 
@@ -227,7 +238,12 @@ void Proposals::Tick() {
   }
   failed_total_.fetch_add(late.size(), std::memory_order_relaxed);
   for (auto& [done, start] : late) done(TimeoutError(start), nullptr);
-  if (!held_.empty() && context_->HasLeader()) Retry();
+  if (!context_->HasLeader()) return;
+  if (!held_.empty()) Retry();
+  if (caught_up_ < reign_.load(std::memory_order_relaxed) &&
+      now - catch_up_asked_ >= context_->config.election()) {
+    CatchUp();
+  }
 }
 
 void Proposals::Stop() {

@@ -96,6 +96,8 @@ class Proposals {
   void OnRefused(uint64_t id, absl::Status refused);
   void Fail(uint64_t id, absl::Status error);
   void Retry();
+  // Asks for a read of the present reign, and for another when that one got lost.
+  void CatchUp();
   void FailSentBefore(uint64_t reign);
   absl::Status TimeoutError(base::TimePoint start) const;
 
@@ -112,6 +114,8 @@ class Proposals {
   // when the state has caught up with its successor was lost with it.
   std::atomic<uint64_t> reign_{0};
   bool leaderless_ = false;
+  uint64_t caught_up_ = 0;           // the reign with which the state has caught up; on the loop
+  base::TimePoint catch_up_asked_{};
   std::vector<uint64_t> held_;  // refused for want of a leader; on the loop
   base::TimePoint leader_lost_{};
   base::TimePoint leader_elected_{};

@@ -101,16 +101,27 @@ class ThreeMembers(ClusterTest):
         self.assertEqual(old.value("k"), b"new")
 
     def test_a_write_lost_with_its_leader_is_told_before_the_time_limit(self):
-        old = self.cluster.leader()
-        follower = self.cluster.followers()[0]
-        follower.put("warm", "up")
-        old.pause()
-        start = time.monotonic()
-        with self.assertRaises(grpc.RpcError) as caught:  # It goes to the paused leader.
-            follower.put("lost", "x", seconds=20)
-        took = time.monotonic() - start
-        old.resume()
-        self.assertEqual((caught.exception.code(), caught.exception.details()), (
+        for _ in range(10):
+            old = self.cluster.leader()
+            follower = self.cluster.followers()[0]
+            follower.put("warm", "up")
+            old.pause()
+            start = time.monotonic()
+            try:
+                follower.put("lost", "x", seconds=20)  # It goes to the paused leader.
+                error = None
+            except grpc.RpcError as caught:
+                error = caught
+            took = time.monotonic() - start
+            old.resume()
+            if error is not None:
+                break
+            # On a busy machine the follower may have missed its leader before the write came:
+            # then it kept the write for the next one.
+            self.cluster.await_healthy()
+        else:
+            self.fail("ten writes were late for a leader that was paused")
+        self.assertEqual((error.code(), error.details()), (
             grpc.StatusCode.UNAVAILABLE, "etcdserver: request timed out, possibly due to previous leader failure"))
         self.assertLess(took, 5, "told only by the time limit of 6 s")
 
