@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "kvstore/server/concurrency_service.h"
 #include "kvstore/server/join.h"
 #include "kvstore/server/maintenance_service.h"
 #include "kvstore/server/metrics.h"
@@ -117,6 +118,7 @@ class Daemon {
   std::unique_ptr<watch::Hub> hub_;
   std::unique_ptr<watch::Service> watch_;
   std::unique_ptr<rpc::Server> rpc_;
+  std::unique_ptr<ConcurrencyService> concurrency_;
   std::unique_ptr<rpc::Server> metrics_rpc_;
 };
 
@@ -267,6 +269,7 @@ absl::Status Daemon::Serve() {
 
   server_->RegisterOn(rpc_.get());
   watch_->Register(*rpc_);
+  concurrency_ = std::make_unique<ConcurrencyService>(rpc_.get(), &io_);
   for (const Url& url : config_.listen_client_urls) {
     KEEL_ASSIGN_OR_RETURN(const uint16_t port, rpc_->Listen(url.host, url.port));
     Log().info("serving clients on {} port={}", url.ToString(), port);
@@ -312,6 +315,7 @@ void Daemon::TearDown() {
   if (server_ != nullptr) server_->Stop();
   if (metrics_rpc_ != nullptr) metrics_rpc_->Stop();
   if (rpc_ != nullptr) rpc_->Stop();
+  if (concurrency_ != nullptr) RunOn(io_, [this] { concurrency_.reset(); });
   if (hub_ != nullptr) RunOn(apply_, [this] { hub_->Stop(); });
   if (node_ != nullptr) node_->Stop(base::Duration::zero());
   if (transport_ != nullptr) transport_->Stop();
