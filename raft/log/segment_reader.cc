@@ -105,7 +105,7 @@ class Reader {
         return LogDamaged(path, 0, "the start of the segment is not intact");
       }
       ended_ = true;
-      return SetAside(sequence, beyond.end == 0);
+      return Discard(sequence);
     }
     if (first->type != first_) {
       return LogDamaged(path, kSegmentHeaderBytes,
@@ -173,7 +173,7 @@ class Reader {
       }
     }
     for (size_t i = from; i < sequences.size(); ++i) {
-      KEEL_RETURN_IF_ERROR(SetAside(sequences[i], true));
+      KEEL_RETURN_IF_ERROR(Discard(sequences[i]));
     }
     return absl::OkStatus();
   }
@@ -189,11 +189,9 @@ class Reader {
     return file->Sync();
   }
 
-  // A segment made ready and not used goes back to the pool.
-  absl::Status SetAside(uint64_t sequence, bool untouched) {
-    const std::string path = SegmentPath(dir_, sequence);
-    return untouched ? fs_.Rename(path, SegmentPool::SparePath(dir_, sequence)) : fs_.Remove(path);
-  }
+  // A segment made ready and not used. It does not go back to the pool: a sync of it may have
+  // failed in an earlier life of the process, and then none that follows means anything.
+  absl::Status Discard(uint64_t sequence) { return fs_.Remove(SegmentPath(dir_, sequence)); }
 
   FileSystem& fs_;
   const std::string& dir_;
