@@ -23,6 +23,8 @@ constexpr size_t kTagAt = 16;
 constexpr uint8_t kFlagLastOfBatch = 1;
 // Data up to this size are copied next to their header: cheaper than a part of their own.
 constexpr size_t kCopyBytesMax = 1024;
+// What a builder keeps for the next batch.
+constexpr size_t kKeepBytesMax = 1 << 20;
 
 template <typename T>
 void Put(std::string* out, T value) {
@@ -34,6 +36,14 @@ T Get(std::string_view data, size_t at) {
   T value;
   std::memcpy(&value, data.data() + at, sizeof(value));
   return value;
+}
+
+template <typename... U64>
+FixedBody<8 * sizeof...(U64)> Fixed(U64... values) {
+  FixedBody<8 * sizeof...(U64)> out;
+  const uint64_t all[] = {values...};
+  std::memcpy(out.bytes, all, sizeof(out.bytes));
+  return out;
 }
 
 std::string_view Bytes(const uint64_t& value) {
@@ -127,12 +137,8 @@ HardState StateInFront(HardState state, bool reset, const std::vector<Entry>& en
   return state;
 }
 
-std::string EncodeHardState(const HardState& state) {
-  std::string out;
-  Put(&out, state.term);
-  Put(&out, state.vote);
-  Put(&out, state.commit);
-  return out;
+FixedBody<24> EncodeHardState(const HardState& state) {
+  return Fixed(state.term, state.vote, state.commit);
 }
 
 std::optional<HardState> DecodeHardState(std::string_view body) {
@@ -140,12 +146,7 @@ std::optional<HardState> DecodeHardState(std::string_view body) {
   return HardState{Get<Term>(body, 0), Get<NodeId>(body, 8), Get<Index>(body, 16)};
 }
 
-std::string EncodePoint(const LogPoint& point) {
-  std::string out;
-  Put(&out, point.index);
-  Put(&out, point.term);
-  return out;
-}
+FixedBody<16> EncodePoint(const LogPoint& point) { return Fixed(point.index, point.term); }
 
 std::optional<LogPoint> DecodePoint(std::string_view body) {
   if (body.size() != 16) return std::nullopt;
@@ -153,7 +154,7 @@ std::optional<LogPoint> DecodePoint(std::string_view body) {
 }
 
 std::string EncodeCheckpoint(const LogCheckpoint& checkpoint) {
-  std::string out = EncodePoint(checkpoint.base);
+  std::string out(EncodePoint(checkpoint.base));
   Put(&out, checkpoint.last);
   out += EncodeHardState(checkpoint.hard_state);
   PutConf(&out, checkpoint.initial_conf);
@@ -171,7 +172,7 @@ std::optional<LogCheckpoint> DecodeCheckpoint(std::string_view body) {
 }
 
 std::string EncodeGroupState(const GroupState& state) {
-  std::string out = EncodePoint(state.base);
+  std::string out(EncodePoint(state.base));
   out += EncodeHardState(state.hard_state);
   PutConf(&out, state.initial_conf);
   return out;
@@ -184,7 +185,7 @@ std::optional<GroupState> DecodeGroupState(std::string_view body) {
   return out;
 }
 
-std::string EncodeU64(uint64_t value) { return std::string(Bytes(value)); }
+FixedBody<8> EncodeU64(uint64_t value) { return Fixed(value); }
 
 std::optional<uint64_t> DecodeU64(std::string_view body) {
   if (body.size() != 8) return std::nullopt;
@@ -253,6 +254,16 @@ std::optional<RecordView> ParseRecord(std::string_view data, uint64_t data_offse
 BatchBuilder::BatchBuilder(uint32_t tag, uint64_t offset, uint64_t number)
     : tag_(tag), start_(offset), number_(number), end_(offset) {}
 
+void BatchBuilder::Restart(uint32_t tag, uint64_t offset, uint64_t number) {
+  tag_ = tag;
+  start_ = end_ = offset;
+  number_ = number;
+  arena_.clear();
+  if (arena_.capacity() > kKeepBytesMax) arena_.shrink_to_fit();
+  parts_.clear();
+  pending_ = false;
+}
+
 void BatchBuilder::Append(std::string_view bytes) {
   if (!parts_.empty() && parts_.back().data == nullptr) {
     parts_.back().size += bytes.size();
@@ -268,21 +279,20 @@ void BatchBuilder::AddRaw(std::string_view bytes) {
   Append(bytes);
 }
 
-void BatchBuilder::Add(RecordType type, std::string_view body) { Begin(type, 0, body, {}); }
+void BatchBuilder::Add(RecordType type, std::string_view body) { Begin(type, 0, body, {}, true); }
 
 uint64_t BatchBuilder::AddEntry(const Entry& entry) {
   const uint64_t offset = end_;
   char fixed[kEntryFixedBytes];
   std::memcpy(fixed, &entry.term, 8);
   std::memcpy(fixed + 8, &entry.index, 8);
-  Begin(RecordType::kEntry, static_cast<uint8_t>(entry.type), {fixed, sizeof(fixed)}, *entry.data);
+  Begin(RecordType::kEntry, static_cast<uint8_t>(entry.type), {fixed, sizeof(fixed)}, *entry.data,
+        entry.data->size() <= kCopyBytesMax);
   return offset;
 }
 
 void BatchBuilder::Add(GroupId group, RecordType type, std::string_view body) {
-  std::string whole(Bytes(group));
-  whole += body;
-  Begin(type, 0, whole, {});
+  Begin(type, 0, Bytes(group), body, true);
 }
 
 uint64_t BatchBuilder::AddEntry(GroupId group, RecordType type, const Entry& entry) {
@@ -291,12 +301,14 @@ uint64_t BatchBuilder::AddEntry(GroupId group, RecordType type, const Entry& ent
   std::memcpy(fixed, &group, 8);
   std::memcpy(fixed + 8, &entry.term, 8);
   std::memcpy(fixed + 16, &entry.index, 8);
-  Begin(type, static_cast<uint8_t>(entry.type), {fixed, sizeof(fixed)}, *entry.data);
+  Begin(type, static_cast<uint8_t>(entry.type), {fixed, sizeof(fixed)}, *entry.data,
+        entry.data->size() <= kCopyBytesMax);
   return offset;
 }
 
+// Copies `data`, or refers to them.
 void BatchBuilder::Begin(RecordType type, uint8_t entry_type, std::string_view fixed,
-                         std::string_view data) {
+                         std::string_view data, bool copy) {
   if (pending_) FinishPending(false);
   const size_t body_bytes = fixed.size() + data.size();
   KEEL_CHECK(body_bytes <= UINT32_MAX, "record of ", body_bytes, " bytes");
@@ -314,7 +326,7 @@ void BatchBuilder::Begin(RecordType type, uint8_t entry_type, std::string_view f
   pending_fixed_bytes_ = fixed.size();
   Append({header, sizeof(header)});
   Append(fixed);
-  if (data.size() <= kCopyBytesMax) {
+  if (copy) {
     pending_fixed_bytes_ += data.size();
     pending_data_ = {};
     Append(data);
@@ -341,14 +353,13 @@ void BatchBuilder::Finish() {
   FinishPending(true);
 }
 
-std::vector<std::string_view> BatchBuilder::Parts() const {
-  std::vector<std::string_view> out;
-  out.reserve(parts_.size());
+std::span<const std::string_view> BatchBuilder::Parts() {
+  views_.clear();
   for (const Part& part : parts_) {
     if (part.size == 0) continue;
-    out.emplace_back(part.data != nullptr ? part.data : arena_.data() + part.at, part.size);
+    views_.emplace_back(part.data != nullptr ? part.data : arena_.data() + part.at, part.size);
   }
-  return out;
+  return views_;
 }
 
 }  // namespace keel::raft

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,6 +82,13 @@ struct GroupState {
   ConfState initial_conf;
 };
 
+// A body of a size known at compile time: no allocation.
+template <size_t kSize>
+struct FixedBody {
+  char bytes[kSize];
+  operator std::string_view() const { return {bytes, kSize}; }
+};
+
 std::string EncodeIdentity(const LogIdentity& identity);
 // DataLoss when it is not an intact identity; FailedPrecondition for another format.
 absl::StatusOr<LogIdentity> DecodeIdentity(std::string_view data,
@@ -90,18 +98,18 @@ std::string EncodeSegmentHeader(const LogIdentity& identity, uint64_t sequence);
 // Nothing unless the header is intact and of this log and sequence.
 bool SegmentHeaderMatches(std::string_view data, const LogIdentity& identity, uint64_t sequence);
 
-std::string EncodeHardState(const HardState& state);
+FixedBody<24> EncodeHardState(const HardState& state);
 // The hard state as it may stand in front of a reset or of entries: were these torn off, its
 // commit index must not name the entries that they were to replace.
 HardState StateInFront(HardState state, bool reset, const std::vector<Entry>& entries);
-std::string EncodePoint(const LogPoint& point);
+FixedBody<16> EncodePoint(const LogPoint& point);
 std::string EncodeCheckpoint(const LogCheckpoint& checkpoint);
 std::optional<HardState> DecodeHardState(std::string_view body);
 std::optional<LogPoint> DecodePoint(std::string_view body);
 std::optional<LogCheckpoint> DecodeCheckpoint(std::string_view body);
 std::string EncodeGroupState(const GroupState& state);
 std::optional<GroupState> DecodeGroupState(std::string_view body);
-std::string EncodeU64(uint64_t value);
+FixedBody<8> EncodeU64(uint64_t value);
 std::optional<uint64_t> DecodeU64(std::string_view body);
 // Takes the group's id off the front of a body.
 std::optional<GroupId> TakeGroup(std::string_view* body);
@@ -144,6 +152,9 @@ class BatchBuilder {
   // Records start at `offset` of the segment; `number` counts the log's batches.
   BatchBuilder(uint32_t tag, uint64_t offset, uint64_t number);
 
+  // Starts over as a new one, but keeps its memory.
+  void Restart(uint32_t tag, uint64_t offset, uint64_t number);
+
   // Bytes ahead of the records (a segment's header). REQUIRES: nothing added yet.
   void AddRaw(std::string_view bytes);
   void Add(RecordType type, std::string_view body);
@@ -156,7 +167,7 @@ class BatchBuilder {
   void Finish();
 
   // What to write, in order. REQUIRES: Finish was called. Valid until the builder changes.
-  std::vector<std::string_view> Parts() const;
+  std::span<const std::string_view> Parts();
 
   bool empty() const { return !pending_; }
   uint64_t start() const { return start_; }
@@ -169,16 +180,18 @@ class BatchBuilder {
     size_t at;
     size_t size;
   };
-  void Begin(RecordType type, uint8_t entry_type, std::string_view fixed, std::string_view data);
+  void Begin(RecordType type, uint8_t entry_type, std::string_view fixed, std::string_view data,
+             bool copy);
   void FinishPending(bool last);
   void Append(std::string_view bytes);
 
-  const uint32_t tag_;
-  const uint64_t start_;
-  const uint64_t number_;
+  uint32_t tag_;
+  uint64_t start_;
+  uint64_t number_;
   uint64_t end_;
   std::string arena_;
   std::vector<Part> parts_;
+  std::vector<std::string_view> views_;  // of Parts, kept for its memory
 
   // The newest record: its checksum waits until it is known to be the last or not.
   bool pending_ = false;

@@ -44,7 +44,7 @@ TEST(LogFormatTest, TheDocumentedExampleIsWhatIsWritten) {
   second.Add(RecordType::kHardState, EncodeHardState({1, 0xa1, 0}));
   second.AddEntry(MakeEntry(1, 1, "hello"));
   second.Finish();
-  for (const BatchBuilder* batch : {&first, &second}) {
+  for (BatchBuilder* batch : {&first, &second}) {
     for (const auto part : batch->Parts()) bytes += part;
   }
   std::string dump;

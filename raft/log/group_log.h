@@ -34,8 +34,15 @@ class GroupLog {
   // Entries [low, high), at least one, then as many as `max_bytes` of data
   // hold. OutOfRange when `low` is truncated away; DataLoss when the disk
   // returns something else than was written. REQUIRES: low < high <= LastIndex() + 1.
-  virtual absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high,
-                                                     uint64_t max_bytes) const = 0;
+  absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high, uint64_t max_bytes) const {
+    std::vector<Entry> out;
+    const absl::Status status = ReadEntries(low, high, max_bytes, &out);
+    if (!status.ok()) return status;
+    return out;
+  }
+  // The same into `*entries`, which is empty and may have memory to spare.
+  virtual absl::Status ReadEntries(Index low, Index high, uint64_t max_bytes,
+                                   std::vector<Entry>* entries) const = 0;
 
   // The lowest index such that the durable entries after it hold at most
   // `bytes` of the disk. Takes time in proportion to their number.
@@ -47,6 +54,9 @@ class GroupLog {
   // gap; `truncate` unset (see Truncate). What needs no sync is not written
   // until something does; `durable` may then be called at once.
   virtual void Append(LogWrite write, absl::AnyInvocable<void()> durable) = 0;
+  // An empty list with the memory of one that was appended, if there is any:
+  // with it appending allocates nothing in a steady state.
+  virtual std::vector<Entry> SpareEntries() = 0;
 
   // Drops entries up to `index`. REQUIRES: index <= LastIndex(). No effect
   // below FirstIndex().

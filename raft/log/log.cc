@@ -19,9 +19,7 @@ Log::~Log() {
 }
 
 absl::StatusOr<std::unique_ptr<Log>> Log::Open(LogOptions options) {
-  KEEL_CHECK(options.loop != nullptr && options.write_loop != nullptr && options.random);
-  if (options.fs == nullptr) options.fs = &base::PosixFileSystem();
-  if (options.fill_loop == nullptr) options.fill_loop = options.write_loop;
+  options.Complete();
   std::unique_ptr<Log> log(new Log(std::move(options)));
   const LogOptions& o = log->options_;
 
@@ -40,19 +38,13 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(LogOptions options) {
 
   log->pool_ =
       std::make_shared<SegmentPool>(*o.fs, o.dir, o.segment_bytes, o.fill_loop, o.write_loop);
-  LogWriterOptions writer;
-  writer.fs = o.fs;
-  writer.dir = o.dir;
-  writer.segment_bytes = o.segment_bytes;
-  writer.loop = o.loop;
-  writer.write_loop = o.write_loop;
   // Not called any more once ~Log stopped the writer: both are on `loop`.
-  writer.on_written = [raw = log.get()](LogWritten written) { raw->OnWritten(std::move(written)); };
-  writer.on_error = [raw = log.get()](absl::Status status) {
-    raw->options_.on_error(std::move(status));
-  };
-  writer.on_sync = o.on_sync;
-  log->writer_ = std::make_shared<LogWriter>(std::move(writer), log->pool_);
+  log->writer_ = std::make_shared<LogWriter>(
+      o,
+      [raw = log.get()](std::vector<LogWrite>& writes, const LogWritten& written) {
+        raw->OnWritten(writes, written);
+      },
+      log->pool_);
   KEEL_RETURN_IF_ERROR(log->writer_->Start(recovered));
 
   log->salt_ = recovered.identity.salt;
@@ -62,7 +54,9 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(LogOptions options) {
   log->last_ = recovered.base.index + recovered.locations.size();
   log->locations_ = std::move(recovered.locations);
   log->cache_ = std::move(recovered.tail);
-  for (const Entry& entry : log->cache_) log->cache_bytes_ += entry.data->size();
+  for (size_t i = 0; i < log->cache_.size(); ++i) {
+    log->cache_bytes_ += log->cache_[i].data->size();
+  }
   log->segments_ = std::move(recovered.segments);
   return log;
 }
@@ -78,13 +72,13 @@ absl::StatusOr<Term> Log::TermAt(Index index) const {
   return locations_[index - base_.index - 1].term;
 }
 
-absl::StatusOr<std::vector<Entry>> Log::Entries(Index low, Index high, uint64_t max_bytes) const {
+absl::Status Log::ReadEntries(Index low, Index high, uint64_t max_bytes,
+                              std::vector<Entry>* entries) const {
   KEEL_CHECK(low < high && high <= last_ + 1, "low=", low, " high=", high, " last=", last_);
   if (low <= base_.index) {
     return absl::OutOfRangeError(
         StrCat("entry ", low, " is truncated away; the first is ", FirstIndex()));
   }
-  std::vector<Entry> out;
   uint64_t bytes = 0;
   const Index cached = last_ - cache_.size() + 1;
   Index index = low;
@@ -95,14 +89,14 @@ absl::StatusOr<std::vector<Entry>> Log::Entries(Index low, Index high, uint64_t 
     bytes += more;
     ++index;
   }
-  if (index > low) KEEL_RETURN_IF_ERROR(ReadRun(low, index, &out));
+  if (index > low) KEEL_RETURN_IF_ERROR(ReadRun(low, index, entries));
   for (; index >= cached && index < high; ++index) {
     const Entry& entry = cache_[index - cached];
     if (!fits(entry.data->size())) break;
     bytes += entry.data->size();
-    out.push_back(entry);
+    entries->push_back(entry);
   }
-  return out;
+  return absl::OkStatus();
 }
 
 Index Log::IndexWithin(uint64_t bytes) const {
@@ -168,8 +162,7 @@ void Log::Append(LogWrite write, absl::AnyInvocable<void()> durable) {
     KEEL_CHECK(write.entries.empty() && !write.reset);
     if (write.hard_state) deferred_ = write.hard_state;
     if (!pending_.empty()) {
-      pending_.emplace_back().unwritten = true;
-      pending_.back().durable = std::move(durable);
+      pending_.push_back({.unwritten = true, .durable = std::move(durable)});
     } else if (durable) {
       durable();
     }
@@ -183,10 +176,10 @@ void Log::Append(LogWrite write, absl::AnyInvocable<void()> durable) {
     base_ = *write.reset;
     last_ = base_.index;
     locations_.clear();
+    ++resets_;
   }
   Pending pending;
-  pending.reset = write.reset;
-  pending.entries = write.entries.size();
+  pending.reset = write.reset.has_value();
   pending.durable = std::move(durable);
   if (!write.entries.empty()) {
     const Index first = write.entries.front().index;
@@ -228,51 +221,47 @@ void Log::Truncate(Index index) {
 }
 
 void Log::ForgetUpTo(Index index) {
-  const uint64_t count = index - base_.index;
-  locations_.erase(locations_.begin(), locations_.begin() + static_cast<long>(std::min<uint64_t>(
-                                                                count, locations_.size())));
-  while (!cache_.empty() && cache_.front().index <= index) {
-    cache_bytes_ -= cache_.front().data->size();
-    cache_.pop_front();
+  locations_.DropFront(std::min<uint64_t>(index - base_.index, locations_.size()));
+  size_t count = 0;
+  for (; count < cache_.size() && cache_[count].index <= index; ++count) {
+    cache_bytes_ -= cache_[count].data->size();
   }
+  cache_.DropFront(count);
 }
 
-void Log::OnWritten(LogWritten written) {
+void Log::OnWritten(std::vector<LogWrite>& writes, const LogWritten& written) {
   size_t at = 0;
   bool free_segments = false;
-  std::vector<Pending> done;
-  done.reserve(written.writes);
-  for (size_t i = 0; i < written.writes; ++i) {
+  for (LogWrite& write : writes) {
     KEEL_CHECK(!pending_.empty());
-    Pending pending = std::move(pending_.front());
-    pending_.pop_front();
-    free_segments |= pending.truncate || pending.reset.has_value();
-    // A reset still on its way makes what came before it irrelevant.
-    const bool superseded =
-        std::any_of(pending_.begin(), pending_.end(), [](const Pending& p) { return p.reset; });
-    for (size_t k = 0; k < pending.entries; ++k, ++at) {
+    Pending& pending = pending_.front();
+    free_segments |= pending.truncate || pending.reset;
+    if (pending.reset) --resets_;
+    for (size_t k = 0; k < write.entries.size(); ++k, ++at) {
       const EntryLocation& location = written.locations[at];
       const Index index = pending.first + k;
       SawSegment(location.sequence);
       segments_.back().max_index = std::max(segments_.back().max_index, index);
-      if (superseded || index <= base_.index) continue;
+      // A reset still on its way makes what came before it irrelevant.
+      if (resets_ > 0 || index <= base_.index) continue;
       KEEL_CHECK(index - base_.index - 1 <= locations_.size(), "index=", index,
                  " base=", base_.index, " durable=", locations_.size());
-      locations_.resize(index - base_.index - 1);
+      locations_.Truncate(index - base_.index - 1);
       locations_.push_back(location);
     }
-    done.push_back(std::move(pending));
-    while (!pending_.empty() && pending_.front().unwritten) {
-      done.push_back(std::move(pending_.front()));
+    spares_.Give(std::move(write.entries));
+    do {
+      settled_.push_back(std::move(pending_.front()));
       pending_.pop_front();
-    }
+    } while (!pending_.empty() && pending_.front().unwritten);
   }
   SawSegment(written.sequence);
   if (free_segments) FreeSegments(written.sequence);
   Evict();
-  for (Pending& pending : done) {
+  for (Pending& pending : settled_) {
     if (pending.durable) pending.durable();
   }
+  settled_.clear();
 }
 
 void Log::SawSegment(uint64_t sequence) {
@@ -297,14 +286,18 @@ void Log::FreeSegments(uint64_t before_sequence) {
 }
 
 void Log::Evict() {
+  if (cache_bytes_ <= options_.memory_bytes) return;
   Index bound = last_;  // entries from here on stay: not durable yet
   for (const Pending& pending : pending_) {
     if (pending.first != 0) bound = std::min(bound, pending.first);
   }
-  while (cache_bytes_ > options_.memory_bytes && !cache_.empty() && cache_.front().index < bound) {
-    cache_bytes_ -= cache_.front().data->size();
-    cache_.pop_front();
+  size_t count = 0;
+  for (;
+       cache_bytes_ > options_.memory_bytes && count < cache_.size() && cache_[count].index < bound;
+       ++count) {
+    cache_bytes_ -= cache_[count].data->size();
   }
+  cache_.DropFront(count);
 }
 
 }  // namespace keel::raft

@@ -16,8 +16,6 @@
 // Thread-safety: all methods on `loop`, but Open, which blocks and comes first.
 #pragma once
 
-#include <deque>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,32 +23,20 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "base/file.h"
-#include "base/loop.h"
+#include "raft/core/queue.h"
+#include "raft/core/spares.h"
 #include "raft/core/types.h"
 #include "raft/log/group_log.h"
+#include "raft/log/options.h"
 #include "raft/log/recovery.h"
 #include "raft/log/segment_pool.h"
+#include "raft/log/sliding_vector.h"
 #include "raft/log/writer.h"
 
 namespace keel::raft {
 
-struct LogOptions {
-  std::string dir;
-  base::FileSystem* fs = nullptr;  // null: PosixFileSystem()
-  base::Loop* loop = nullptr;
-  base::Loop* write_loop = nullptr;
-  base::Loop* fill_loop = nullptr;  // null: write_loop
-  uint64_t cluster_id = 0;
-  uint64_t member_id = 0;
-  uint64_t segment_bytes = 64ull << 20;
-  uint64_t memory_bytes = 64ull << 20;  // of entries' data kept in memory
-  ConfState initial_conf;               // kept when the log is created
-  std::function<uint64_t()> random;     // 64 bits; required
-  // The log cannot be written any more. On `loop`, once; no Append ends after it.
-  std::function<void(absl::Status)> on_error;
-  // A sync took this long. On `write_loop`; may be null.
-  std::function<void(base::Duration)> on_sync;
+struct LogOptions : LogPlaceOptions {
+  ConfState initial_conf;  // kept when the log is created
 };
 
 class Log final : public GroupLog {
@@ -70,25 +56,25 @@ class Log final : public GroupLog {
   Index FirstIndex() const override { return base_.index + 1; }
   Index LastIndex() const override { return last_; }
   absl::StatusOr<Term> TermAt(Index index) const override;
-  absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high,
-                                             uint64_t max_bytes) const override;
+  absl::Status ReadEntries(Index low, Index high, uint64_t max_bytes,
+                           std::vector<Entry>* entries) const override;
   Index IndexWithin(uint64_t bytes) const override;
   void Append(LogWrite write, absl::AnyInvocable<void()> durable) override;
+  std::vector<Entry> SpareEntries() override { return spares_.Entries(); }
   // Segments with nothing else in them go with the entries.
   void Truncate(Index index) override;
 
  private:
   struct Pending {
     Index first = 0;  // of its entries; 0: none
-    size_t entries = 0;
-    std::optional<LogPoint> reset;
+    bool reset = false;
     bool truncate = false;
     bool unwritten = false;  // nothing for the writer: ends with the one before
     absl::AnyInvocable<void()> durable;
   };
 
   explicit Log(LogOptions options);
-  void OnWritten(LogWritten written);
+  void OnWritten(std::vector<LogWrite>& writes, const LogWritten& written);
   void ForgetUpTo(Index index);
   void SawSegment(uint64_t sequence);
   void FreeSegments(uint64_t before_sequence);
@@ -107,12 +93,15 @@ class Log final : public GroupLog {
   LogPoint base_;
   Index last_ = 0;
   // The newest entries, up to last_. All that are not durable are among them.
-  std::deque<Entry> cache_;
+  SlidingVector<Entry> cache_;
   uint64_t cache_bytes_ = 0;
   // Of durable entries from base_.index + 1 on.
-  std::deque<EntryLocation> locations_;
+  SlidingVector<EntryLocation> locations_;
   std::vector<SegmentInfo> segments_;
-  std::deque<Pending> pending_;
+  Queue<Pending> pending_;
+  size_t resets_ = 0;             // among them
+  std::vector<Pending> settled_;  // of OnWritten, kept for its memory
+  Spares spares_;
   std::optional<HardState> deferred_;  // goes along with the next write
   mutable absl::flat_hash_map<uint64_t, std::unique_ptr<base::File>> files_;  // for reading
 };

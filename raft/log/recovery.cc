@@ -100,7 +100,7 @@ class Replay final : public RecordSink {
   void TruncateTo(const LogPoint& point) {
     while (!out_.locations.empty() && first_ <= point.index) {
       if (out_.tail.size() == out_.locations.size()) PopFront();
-      out_.locations.pop_front();
+      out_.locations.DropFront(1);
       ++first_;
     }
     out_.base = point;
@@ -128,7 +128,7 @@ class Replay final : public RecordSink {
 
   void PopFront() {
     tail_bytes_ -= out_.tail.front().data->size();
-    out_.tail.pop_front();
+    out_.tail.DropFront(1);
   }
 
   RecoveredLog& out_;

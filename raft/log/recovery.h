@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "base/file.h"
 #include "raft/log/format.h"
 #include "raft/log/segment_reader.h"
+#include "raft/log/sliding_vector.h"
 
 namespace keel::raft {
 
@@ -32,9 +32,9 @@ struct RecoveredLog : LogTail {
   HardState hard_state;
   LogPoint base;  // entries follow it
   ConfState initial_conf;
-  std::deque<EntryLocation> locations;  // of base.index + 1 on
-  std::deque<Entry> tail;               // the newest entries, within memory_bytes
-  std::vector<SegmentInfo> segments;    // oldest first; the last takes the appends
+  SlidingVector<EntryLocation> locations;  // of base.index + 1 on
+  SlidingVector<Entry> tail;               // the newest entries, within memory_bytes
+  std::vector<SegmentInfo> segments;       // oldest first; the last takes the appends
 };
 
 // Cuts a torn tail (and logs it) and removes left-overs of truncation.

@@ -130,7 +130,7 @@ absl::Status SegmentWriter::Commit() {
   if (!KEEL_MUTATION(kNoFsync)) KEEL_RETURN_IF_ERROR(file_->Sync());
   if (options_.on_sync) options_.on_sync(options_.write_loop->Now() - start);
   batch_ = builder_->number();
-  builder_.emplace(SegmentTag(identity_.salt, sequence_), builder_->end(), batch_ + 1);
+  builder_->Restart(SegmentTag(identity_.salt, sequence_), builder_->end(), batch_ + 1);
   return absl::OkStatus();
 }
 

@@ -41,7 +41,7 @@ TEST(SharedFormatTest, TheDocumentedExampleIsWhatIsWritten) {
   second.AddEntry(7, RecordType::kEntry, MakeEntry(1, 1, "hello"));
   second.Finish();
   std::string bytes;
-  for (const BatchBuilder* batch : {&first, &second}) {
+  for (BatchBuilder* batch : {&first, &second}) {
     for (const auto part : batch->Parts()) bytes += part;
   }
   std::string dump;
@@ -74,7 +74,7 @@ TEST(SharedFormatTest, GroupStatesSurviveAndShortBodiesAreRefused) {
     EXPECT_FALSE(DecodeGroupState(std::string_view(body).substr(0, size))) << size;
   }
   for (const GroupId id : {kNoGroup, kHostGroup}) {
-    const std::string bytes = EncodeU64(id);
+    const std::string bytes(EncodeU64(id));
     std::string_view view = bytes;
     EXPECT_FALSE(TakeGroup(&view));
   }

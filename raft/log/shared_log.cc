@@ -28,9 +28,7 @@ SharedLogImpl::~SharedLogImpl() {
 }
 
 absl::StatusOr<std::unique_ptr<SharedLog>> SharedLog::Open(SharedLogOptions options) {
-  KEEL_CHECK(options.loop != nullptr && options.write_loop != nullptr && options.random);
-  if (options.fs == nullptr) options.fs = &base::PosixFileSystem();
-  if (options.fill_loop == nullptr) options.fill_loop = options.write_loop;
+  options.Complete();
   auto log = std::make_unique<SharedLogImpl>(std::move(options));
   KEEL_RETURN_IF_ERROR(log->Open());
   return absl::StatusOr<std::unique_ptr<SharedLog>>(std::move(log));
@@ -49,17 +47,15 @@ absl::Status SharedLogImpl::Open() {
     KEEL_ASSIGN_OR_RETURN(recovered, RecoverSharedLog(*o.fs, o.dir, o.cluster_id, o.member_id));
   }
   pool_ = std::make_shared<SegmentPool>(*o.fs, o.dir, o.segment_bytes, o.fill_loop, o.write_loop);
-  SharedWriterOptions writer;
-  writer.fs = o.fs;
-  writer.dir = o.dir;
-  writer.segment_bytes = o.segment_bytes;
-  writer.loop = o.loop;
-  writer.write_loop = o.write_loop;
-  // Not called any more once the destructor stopped the writer: both are on `loop`.
-  writer.on_written = [this](SharedWritten written) { OnWritten(std::move(written)); };
-  writer.on_error = [this](absl::Status status) { Fail(std::move(status)); };
-  writer.on_sync = o.on_sync;
-  writer_ = std::make_shared<SharedWriter>(std::move(writer), pool_);
+  // Nothing is called any more once the destructor stopped the writer: both are on `loop`.
+  LogPlaceOptions place = o;
+  place.on_error = [this](absl::Status status) { Fail(std::move(status)); };
+  writer_ = std::make_shared<SharedWriter>(
+      place,
+      [this](std::vector<SharedWrite>& writes, const SharedWritten& written) {
+        OnWritten(writes, written);
+      },
+      pool_);
   KEEL_RETURN_IF_ERROR(writer_->Start(recovered, recovered.horizon));
   for (const uint64_t sequence : recovered.obsolete) {
     KEEL_RETURN_IF_ERROR(o.fs->Remove(SegmentPath(o.dir, sequence)));
@@ -93,7 +89,7 @@ absl::StatusOr<std::unique_ptr<GroupLog>> SharedLogImpl::OpenGroup(GroupId id,
     group->state.initial_conf = initial_conf;
     SharedWrite write;
     write.state = group->state;
-    Queue(group, std::move(write), nullptr);
+    Enqueue(group, std::move(write), nullptr);
   } else if (group->open) {
     return absl::AlreadyExistsError(StrCat("the log of group ", id, " is open"));
   }
@@ -116,7 +112,7 @@ absl::Status SharedLogImpl::RemoveGroup(GroupId id, absl::AnyInvocable<void()> d
   group->cache.clear();
   SharedWrite write;
   write.removed = true;
-  Queue(group, std::move(write), std::move(done));
+  Enqueue(group, std::move(write), std::move(done));
   return absl::OkStatus();
 }
 
@@ -145,8 +141,8 @@ absl::StatusOr<Term> SharedLogImpl::TermAt(const SharedGroup& group, Index index
   return group.locations[index - base.index - 1].term;
 }
 
-absl::StatusOr<std::vector<Entry>> SharedLogImpl::Entries(const SharedGroup& group, Index low,
-                                                          Index high, uint64_t max_bytes) const {
+absl::Status SharedLogImpl::ReadEntries(const SharedGroup& group, Index low, Index high,
+                                        uint64_t max_bytes, std::vector<Entry>* entries) const {
   KEEL_CHECK(low < high && high <= group.last + 1, "group=", group.id, " low=", low, " high=", high,
              " last=", group.last);
   const Index base = group.state.base.index;
@@ -154,7 +150,6 @@ absl::StatusOr<std::vector<Entry>> SharedLogImpl::Entries(const SharedGroup& gro
     return absl::OutOfRangeError(StrCat("entry ", low, " of group ", group.id,
                                         " is truncated away; the first is ", base + 1));
   }
-  std::vector<Entry> out;
   uint64_t bytes = 0;
   const Index cached = group.last - group.cache.size() + 1;
   Index index = low;
@@ -166,14 +161,14 @@ absl::StatusOr<std::vector<Entry>> SharedLogImpl::Entries(const SharedGroup& gro
     bytes += more;
     ++index;
   }
-  if (index > low) KEEL_RETURN_IF_ERROR(ReadRun(group, low, index, &out));
+  if (index > low) KEEL_RETURN_IF_ERROR(ReadRun(group, low, index, entries));
   for (; index >= cached && index < high; ++index) {
     const Entry& entry = group.cache[index - cached];
     if (!fits(entry.data->size())) break;
     bytes += entry.data->size();
-    out.push_back(entry);
+    entries->push_back(entry);
   }
-  return out;
+  return absl::OkStatus();
 }
 
 // Reads entries [low, high); those that lie close together with one call.
@@ -241,11 +236,10 @@ void SharedLogImpl::Append(const std::shared_ptr<SharedGroup>& group, LogWrite w
   if (!write.must_sync) {
     KEEL_CHECK(write.entries.empty() && !write.reset);
     if (group->writes > 0) {
-      Pending& pending = pending_.emplace_back();
-      pending.group = group;
-      pending.generation = group->generation;
-      pending.unwritten = true;
-      pending.durable = std::move(durable);
+      pending_.push_back({.group = group,
+                          .generation = group->generation,
+                          .unwritten = true,
+                          .durable = std::move(durable)});
     } else if (durable) {
       durable();
     }
@@ -285,7 +279,7 @@ void SharedLogImpl::Append(const std::shared_ptr<SharedGroup>& group, LogWrite w
     group->queued = group->state.hard_state;
     out.hard_state = group->queued;
   }
-  Queue(group, std::move(out), std::move(durable));
+  Enqueue(group, std::move(out), std::move(durable));
 }
 
 void SharedLogImpl::Truncate(const std::shared_ptr<SharedGroup>& group, Index index) {
@@ -303,7 +297,7 @@ void SharedLogImpl::Truncate(const std::shared_ptr<SharedGroup>& group, Index in
   group->state.base = {index, *term};
   SharedWrite write;
   write.truncate = group->state.base;
-  Queue(group, std::move(write), nullptr);
+  Enqueue(group, std::move(write), nullptr);
 }
 
 void SharedLogImpl::Close(SharedGroup* group) {
@@ -313,8 +307,8 @@ void SharedLogImpl::Close(SharedGroup* group) {
 
 // On the way to disk and back.
 
-void SharedLogImpl::Queue(const std::shared_ptr<SharedGroup>& group, SharedWrite write,
-                          absl::AnyInvocable<void()> durable) {
+void SharedLogImpl::Enqueue(const std::shared_ptr<SharedGroup>& group, SharedWrite write,
+                            absl::AnyInvocable<void()> durable) {
   Pending pending;
   pending.group = group;
   pending.durable = std::move(durable);
@@ -339,38 +333,36 @@ void SharedLogImpl::Queue(const std::shared_ptr<SharedGroup>& group, SharedWrite
   writer_->Write(std::move(write));
 }
 
-void SharedLogImpl::OnWritten(SharedWritten written) {
+void SharedLogImpl::OnWritten(std::vector<SharedWrite>& writes, const SharedWritten& written) {
   size_t at = 0;
   size_t state_at = 0;
-  std::vector<Pending> done;
-  done.reserve(written.writes);
   ++stats_.batches;
-  stats_.writes += written.writes;
+  stats_.writes += writes.size();
   index_.SawSegment(index_.segments().back().sequence, written.bytes);
-  for (size_t i = 0; i < written.writes; ++i) {
+  for (SharedWrite& write : writes) {
     KEEL_CHECK(!pending_.empty());
-    Pending pending = std::move(pending_.front());
-    pending_.pop_front();
+    const Pending& pending = pending_.front();
     if (pending.horizon != 0) {
       FreeSegments(pending.horizon);
     } else {
       Settle(pending, written, &at, &state_at);
     }
-    done.push_back(std::move(pending));
-    while (!pending_.empty() && pending_.front().unwritten) {
-      done.push_back(std::move(pending_.front()));
+    spares_.Give(std::move(write.entries));
+    do {
+      settled_.push_back(std::move(pending_.front()));
       pending_.pop_front();
-    }
+    } while (!pending_.empty() && pending_.front().unwritten);
   }
   KEEL_CHECK(at == written.locations.size() && state_at == written.state_sequences.size());
   index_.SawSegment(written.sequence, 0);
   Evict();
   Clean();
-  for (Pending& pending : done) {
+  for (Pending& pending : settled_) {
     const bool current = pending.removed || pending.group == nullptr ||
                          pending.generation == pending.group->generation;
     if (pending.durable && current) pending.durable();
   }
+  settled_.clear();
 }
 
 // Takes one write's records into the index.
@@ -424,7 +416,7 @@ void SharedLogImpl::Clean() {
     horizon_queued_ = true;
     SharedWrite write;
     write.horizon = segments[dead].sequence;
-    Queue(nullptr, std::move(write), nullptr);
+    Enqueue(nullptr, std::move(write), nullptr);
     return;
   }
   const uint64_t old_bytes = index_.bytes() - segments.back().bytes;
@@ -463,7 +455,7 @@ absl::Status SharedLogImpl::Move(const std::shared_ptr<SharedGroup>& group, uint
   const auto queue = [&] {
     if (!write.state && write.entries.empty()) return;
     ++moving_;
-    Queue(group, std::exchange(write, {}), nullptr);
+    Enqueue(group, std::exchange(write, {}), nullptr);
     write.moved = true;
   };
   const Index base = group->state.base.index;

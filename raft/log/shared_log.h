@@ -25,35 +25,17 @@
 // The logs of groups must be destroyed before this.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "base/file.h"
-#include "base/loop.h"
 #include "raft/log/group_log.h"
+#include "raft/log/options.h"
 
 namespace keel::raft {
 
-struct SharedLogOptions {
-  std::string dir;
-  base::FileSystem* fs = nullptr;  // null: PosixFileSystem()
-  base::Loop* loop = nullptr;
-  base::Loop* write_loop = nullptr;
-  base::Loop* fill_loop = nullptr;  // null: write_loop
-  uint64_t cluster_id = 0;
-  uint64_t member_id = 0;
-  uint64_t segment_bytes = 64ull << 20;
-  uint64_t memory_bytes = 64ull << 20;  // of entries' data kept in memory
-  std::function<uint64_t()> random;     // 64 bits; required
-  // The log cannot be written any more. On `loop`, once; no Append ends after it.
-  std::function<void(absl::Status)> on_error;
-  // A sync took this long. On `write_loop`; may be null.
-  std::function<void(base::Duration)> on_sync;
-};
+struct SharedLogOptions : LogPlaceOptions {};
 
 struct SharedLogStats {
   uint64_t groups = 0;

@@ -5,11 +5,12 @@
 // durable (locations), which the writer's answers move along in their order.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "raft/core/queue.h"
+#include "raft/core/spares.h"
 #include "raft/log/segment_pool.h"
 #include "raft/log/shared_log.h"
 #include "raft/log/shared_recovery.h"
@@ -33,11 +34,12 @@ class SharedLogImpl final : public SharedLog {
 
   // For SharedGroupLog.
   absl::StatusOr<Term> TermAt(const SharedGroup& group, Index index) const;
-  absl::StatusOr<std::vector<Entry>> Entries(const SharedGroup& group, Index low, Index high,
-                                             uint64_t max_bytes) const;
+  absl::Status ReadEntries(const SharedGroup& group, Index low, Index high, uint64_t max_bytes,
+                           std::vector<Entry>* entries) const;
   void Append(const std::shared_ptr<SharedGroup>& group, LogWrite write,
               absl::AnyInvocable<void()> durable);
   void Truncate(const std::shared_ptr<SharedGroup>& group, Index index);
+  std::vector<Entry> SpareEntries() { return spares_.Entries(); }
   void Close(SharedGroup* group);
 
  private:
@@ -57,9 +59,9 @@ class SharedLogImpl final : public SharedLog {
   };
 
   void Fail(absl::Status status);
-  void Queue(const std::shared_ptr<SharedGroup>& group, SharedWrite write,
-             absl::AnyInvocable<void()> durable);
-  void OnWritten(SharedWritten written);
+  void Enqueue(const std::shared_ptr<SharedGroup>& group, SharedWrite write,
+               absl::AnyInvocable<void()> durable);
+  void OnWritten(std::vector<SharedWrite>& writes, const SharedWritten& written);
   void Settle(const Pending& pending, const SharedWritten& written, size_t* at, size_t* state_at);
   void FreeSegments(uint64_t before_sequence);
   void Clean();
@@ -80,7 +82,9 @@ class SharedLogImpl final : public SharedLog {
   uint64_t salt_ = 0;
   SharedGroups groups_;
   SharedIndex index_;
-  std::deque<Pending> pending_;
+  Queue<Pending> pending_;
+  std::vector<Pending> settled_;  // of OnWritten, kept for its memory
+  Spares spares_;
   bool failed_ = false;
   SharedLogStats stats_;  // the counters among them
 
@@ -108,9 +112,9 @@ class SharedGroupLog final : public GroupLog {
   Index FirstIndex() const override { return group_->state.base.index + 1; }
   Index LastIndex() const override { return group_->last; }
   absl::StatusOr<Term> TermAt(Index index) const override { return log_->TermAt(*group_, index); }
-  absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high,
-                                             uint64_t max_bytes) const override {
-    return log_->Entries(*group_, low, high, max_bytes);
+  absl::Status ReadEntries(Index low, Index high, uint64_t max_bytes,
+                           std::vector<Entry>* entries) const override {
+    return log_->ReadEntries(*group_, low, high, max_bytes, entries);
   }
   Index IndexWithin(uint64_t bytes) const override {
     size_t count = group_->locations.size();
@@ -123,6 +127,7 @@ class SharedGroupLog final : public GroupLog {
   void Append(LogWrite write, absl::AnyInvocable<void()> durable) override {
     log_->Append(group_, std::move(write), std::move(durable));
   }
+  std::vector<Entry> SpareEntries() override { return log_->SpareEntries(); }
   void Truncate(Index index) override { log_->Truncate(group_, index); }
 
  private:

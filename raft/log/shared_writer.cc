@@ -8,76 +8,36 @@ uint32_t GroupRecordBytes(const GroupState& state) {
   return static_cast<uint32_t>(RecordBytes(kGroupBytes + EncodeGroupState(state).size()));
 }
 
-SharedWriter::SharedWriter(SharedWriterOptions options, std::shared_ptr<SegmentPool> pool)
-    : options_(std::move(options)),
-      segments_(std::make_shared<SegmentWriter>(
-          SegmentWriterOptions{.fs = options_.fs,
-                               .dir = options_.dir,
-                               .segment_bytes = options_.segment_bytes,
-                               .write_loop = options_.write_loop,
-                               .begin_segment =
-                                   [this](BatchBuilder* batch) {
-                                     batch->Add(RecordType::kHorizon, EncodeU64(horizon_));
-                                   },
-                               .on_sync = options_.on_sync},
-          std::move(pool))) {}
+SharedWriter::SharedWriter(const LogPlaceOptions& options, OnWritten on_written,
+                           std::shared_ptr<SegmentPool> pool)
+    : BatchWriter(
+          options, std::move(on_written),
+          [this](BatchBuilder* batch) { batch->Add(RecordType::kHorizon, EncodeU64(horizon_)); },
+          std::move(pool)) {}
 
 absl::Status SharedWriter::Start(const LogTail& tail, uint64_t horizon) {
   horizon_ = horizon;
-  return segments_->Start(tail);
-}
-
-void SharedWriter::Write(SharedWrite write) {
-  options_.write_loop->Post([self = shared_from_this(), write = std::move(write)]() mutable {
-    self->queue_.push_back(std::move(write));
-    if (self->flush_scheduled_) return;
-    // Behind whatever else is queued on the loop by now: that joins the batch.
-    self->flush_scheduled_ = true;
-    self->options_.write_loop->Post([self] { self->Flush(); });
-  });
-}
-
-void SharedWriter::Flush() {
-  flush_scheduled_ = false;
-  if (failed_ || stopped_.load()) return;
-  const std::vector<SharedWrite> writes = std::move(queue_);
-  queue_.clear();
-  SharedWritten written;
-  written.writes = writes.size();
-  absl::Status status = WriteAll(writes, &written);
-  if (!status.ok()) {
-    failed_ = true;
-    segments_->Stop();
-    options_.loop->Post([self = shared_from_this(), status = std::move(status)] {
-      if (!self->stopped_.load()) self->options_.on_error(status);
-    });
-    return;
-  }
-  written.sequence = segments_->sequence();
-  if (stopped_.load()) return;
-  options_.loop->Post([self = shared_from_this(), written = std::move(written)]() mutable {
-    if (!self->stopped_.load()) self->options_.on_written(std::move(written));
-  });
+  return segments().Start(tail);
 }
 
 absl::Status SharedWriter::WriteAll(const std::vector<SharedWrite>& writes,
                                     SharedWritten* written) {
   for (const SharedWrite& write : writes) KEEL_RETURN_IF_ERROR(Add(write, written));
-  if (segments_->batch().empty()) return absl::OkStatus();
-  return segments_->Commit();
+  if (segments().batch().empty()) return absl::OkStatus();
+  return segments().Commit();
 }
 
 absl::Status SharedWriter::Add(const SharedWrite& write, SharedWritten* written) {
   if (write.horizon != 0) {
     horizon_ = write.horizon;
-    KEEL_RETURN_IF_ERROR(segments_->MakeRoom(RecordBytes(8)));
-    segments_->batch().Add(RecordType::kHorizon, EncodeU64(write.horizon));
+    KEEL_RETURN_IF_ERROR(segments().MakeRoom(RecordBytes(8)));
+    segments().batch().Add(RecordType::kHorizon, EncodeU64(write.horizon));
     return absl::OkStatus();
   }
   const GroupId group = write.group;
   if (write.state) {
     KEEL_RETURN_IF_ERROR(Add(group, RecordType::kGroup, EncodeGroupState(*write.state), written));
-    written->state_sequences.push_back(segments_->sequence());
+    written->state_sequences.push_back(segments().sequence());
   }
   // Ahead of the entries: entries of a term are never there without the term.
   std::optional<HardState> in_front;
@@ -94,10 +54,10 @@ absl::Status SharedWriter::Add(const SharedWrite& write, SharedWritten* written)
   const RecordType type = write.moved ? RecordType::kMovedEntry : RecordType::kEntry;
   for (const Entry& entry : write.entries) {
     const uint64_t body_bytes = kGroupBytes + kEntryFixedBytes + entry.data->size();
-    KEEL_RETURN_IF_ERROR(segments_->MakeRoom(RecordBytes(body_bytes)));
-    const uint64_t offset = segments_->batch().AddEntry(group, type, entry);
+    KEEL_RETURN_IF_ERROR(segments().MakeRoom(RecordBytes(body_bytes)));
+    const uint64_t offset = segments().batch().AddEntry(group, type, entry);
     written->bytes += RecordBytes(body_bytes);
-    written->locations.push_back({entry.term, static_cast<uint32_t>(segments_->sequence()),
+    written->locations.push_back({entry.term, static_cast<uint32_t>(segments().sequence()),
                                   static_cast<uint32_t>(offset / kRecordAlignBytes),
                                   static_cast<uint32_t>(body_bytes)});
   }
@@ -112,8 +72,8 @@ absl::Status SharedWriter::Add(const SharedWrite& write, SharedWritten* written)
 absl::Status SharedWriter::Add(GroupId group, RecordType type, std::string_view body,
                                SharedWritten* written) {
   const uint64_t bytes = RecordBytes(kGroupBytes + body.size());
-  KEEL_RETURN_IF_ERROR(segments_->MakeRoom(bytes));
-  segments_->batch().Add(group, type, body);
+  KEEL_RETURN_IF_ERROR(segments().MakeRoom(bytes));
+  segments().batch().Add(group, type, body);
   written->bytes += bytes;
   return absl::OkStatus();
 }

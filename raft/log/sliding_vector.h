@@ -26,8 +26,11 @@ class SlidingVector {
     items_.pop_back();
     if (empty()) clear();
   }
+  // Drops all from the `count`th on. REQUIRES: count <= size().
+  void Truncate(size_t count) { items_.resize(begin_ + count); }
   // Drops the first `count`. REQUIRES: count <= size().
   void DropFront(size_t count) {
+    if (count == 0) return;
     for (size_t i = 0; i < count; ++i) items_[begin_ + i] = T();
     begin_ += count;
     if (begin_ * 2 < items_.size()) return;

@@ -12,60 +12,20 @@ absl::Status LogWriter::Create(base::FileSystem& fs, const std::string& dir,
                                EncodeCheckpoint({{}, 0, {}, conf}), segment_bytes);
 }
 
-LogWriter::LogWriter(LogWriterOptions options, std::shared_ptr<SegmentPool> pool)
-    : options_(std::move(options)),
-      segments_(std::make_shared<SegmentWriter>(
-          SegmentWriterOptions{.fs = options_.fs,
-                               .dir = options_.dir,
-                               .segment_bytes = options_.segment_bytes,
-                               .write_loop = options_.write_loop,
-                               .begin_segment =
-                                   [this](BatchBuilder* batch) {
-                                     LogCheckpoint checkpoint = state_;
-                                     if (KEEL_MUTATION(kCheckpointWithoutVote))
-                                       checkpoint.hard_state = {};
-                                     batch->Add(RecordType::kCheckpoint,
-                                                EncodeCheckpoint(checkpoint));
-                                   },
-                               .on_sync = options_.on_sync},
-          std::move(pool))) {}
+LogWriter::LogWriter(const LogPlaceOptions& options, OnWritten on_written,
+                     std::shared_ptr<SegmentPool> pool)
+    : BatchWriter(
+          options, std::move(on_written),
+          [this](BatchBuilder* batch) {
+            LogCheckpoint checkpoint = state_;
+            if (KEEL_MUTATION(kCheckpointWithoutVote)) checkpoint.hard_state = {};
+            batch->Add(RecordType::kCheckpoint, EncodeCheckpoint(checkpoint));
+          },
+          std::move(pool)) {}
 
 absl::Status LogWriter::Start(const RecoveredLog& log) {
   state_ = {log.base, log.base.index + log.locations.size(), log.hard_state, log.initial_conf};
-  return segments_->Start(log);
-}
-
-void LogWriter::Write(LogWrite write) {
-  options_.write_loop->Post([self = shared_from_this(), write = std::move(write)]() mutable {
-    self->queue_.push_back(std::move(write));
-    if (self->flush_scheduled_) return;
-    // Behind whatever else is queued on the loop by now: that joins the batch.
-    self->flush_scheduled_ = true;
-    self->options_.write_loop->Post([self] { self->Flush(); });
-  });
-}
-
-void LogWriter::Flush() {
-  flush_scheduled_ = false;
-  if (failed_ || stopped_.load()) return;
-  const std::vector<LogWrite> writes = std::move(queue_);
-  queue_.clear();
-  LogWritten written;
-  written.writes = writes.size();
-  absl::Status status = WriteAll(writes, &written);
-  if (!status.ok()) {
-    failed_ = true;
-    segments_->Stop();
-    options_.loop->Post([self = shared_from_this(), status = std::move(status)] {
-      if (!self->stopped_.load()) self->options_.on_error(status);
-    });
-    return;
-  }
-  written.sequence = segments_->sequence();
-  if (stopped_.load()) return;
-  options_.loop->Post([self = shared_from_this(), written = std::move(written)]() mutable {
-    if (!self->stopped_.load()) self->options_.on_written(std::move(written));
-  });
+  return segments().Start(log);
 }
 
 absl::Status LogWriter::WriteAll(const std::vector<LogWrite>& writes, LogWritten* written) {
@@ -86,9 +46,9 @@ absl::Status LogWriter::WriteAll(const std::vector<LogWrite>& writes, LogWritten
     }
     for (const Entry& entry : write.entries) {
       const uint64_t body_bytes = kEntryFixedBytes + entry.data->size();
-      KEEL_RETURN_IF_ERROR(segments_->MakeRoom(RecordBytes(body_bytes)));
-      const uint64_t offset = segments_->batch().AddEntry(entry);
-      written->locations.push_back({entry.term, static_cast<uint32_t>(segments_->sequence()),
+      KEEL_RETURN_IF_ERROR(segments().MakeRoom(RecordBytes(body_bytes)));
+      const uint64_t offset = segments().batch().AddEntry(entry);
+      written->locations.push_back({entry.term, static_cast<uint32_t>(segments().sequence()),
                                     static_cast<uint32_t>(offset / kRecordAlignBytes),
                                     static_cast<uint32_t>(body_bytes)});
       state_.last = entry.index;
@@ -98,13 +58,13 @@ absl::Status LogWriter::WriteAll(const std::vector<LogWrite>& writes, LogWritten
       KEEL_RETURN_IF_ERROR(Add(RecordType::kHardState, EncodeHardState(state_.hard_state)));
     }
   }
-  if (segments_->batch().empty()) return absl::OkStatus();
-  return segments_->Commit();
+  if (segments().batch().empty()) return absl::OkStatus();
+  return segments().Commit();
 }
 
 absl::Status LogWriter::Add(RecordType type, std::string_view body) {
-  KEEL_RETURN_IF_ERROR(segments_->MakeRoom(RecordBytes(body.size())));
-  segments_->batch().Add(type, body);
+  KEEL_RETURN_IF_ERROR(segments().MakeRoom(RecordBytes(body.size())));
+  segments().batch().Add(type, body);
   return absl::OkStatus();
 }
 

@@ -1,21 +1,14 @@
-// The one writer of a Raft log: whatever queued up while the last fdatasync
-// ran becomes the next batch, written with one call and synced once.
-//
-// Everything but Write and Stop happens on the write loop. After a failed
-// write or sync nothing is written any more: what is on disk is then unknown
-// (see "Can Applications Recover from fsync Failures?", ATC 2020).
+// The writer of a log of one group: what becomes of a write (see batch_writer.h
+// for the way there and back).
 #pragma once
 
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "raft/log/batch_writer.h"
 #include "raft/log/recovery.h"
-#include "raft/log/segment_pool.h"
-#include "raft/log/segment_writer.h"
 
 namespace keel::raft {
 
@@ -32,56 +25,30 @@ struct LogWrite {
 
 // What one or more writes, oldest first, became.
 struct LogWritten {
-  size_t writes = 0;
   std::vector<EntryLocation> locations;  // of all their entries, in order
   uint64_t sequence = 0;                 // of the segment the last record is in
+
+  void Clear() { locations.clear(); }
 };
 
-struct LogWriterOptions {
-  base::FileSystem* fs = nullptr;
-  std::string dir;
-  uint64_t segment_bytes = 0;
-  base::Loop* loop = nullptr;        // gets the callbacks
-  base::Loop* write_loop = nullptr;  // may block
-  std::function<void(LogWritten)> on_written;
-  std::function<void(absl::Status)> on_error;  // once
-  std::function<void(base::Duration)>
-      on_sync;  // on the write loop, with how long a sync took; may be null
-};
-
-class LogWriter : public std::enable_shared_from_this<LogWriter> {
+class LogWriter final : public BatchWriter<LogWrite, LogWritten> {
  public:
   // Creates the first segment and the identity. Blocks. `conf` is kept in every segment.
   static absl::Status Create(base::FileSystem& fs, const std::string& dir,
                              const LogIdentity& identity, const ConfState& conf,
                              uint64_t segment_bytes);
 
-  LogWriter(LogWriterOptions options, std::shared_ptr<SegmentPool> pool);
+  LogWriter(const LogPlaceOptions& options, OnWritten on_written,
+            std::shared_ptr<SegmentPool> pool);
 
   // Continues where the log ends. Blocks; before anything else.
   absl::Status Start(const RecoveredLog& log);
-  // Queues a write. Any thread; writes happen in the order of the calls.
-  void Write(LogWrite write);
-  // Nothing is written or called back any more, but for what is being written.
-  void Stop() {
-    stopped_.store(true);
-    segments_->Stop();
-  }
 
  private:
-  void Flush();
-  absl::Status WriteAll(const std::vector<LogWrite>& writes, LogWritten* written);
+  absl::Status WriteAll(const std::vector<LogWrite>& writes, LogWritten* written) override;
   absl::Status Add(RecordType type, std::string_view body);
 
-  const LogWriterOptions options_;
-  const std::shared_ptr<SegmentWriter> segments_;
-  std::atomic<bool> stopped_{false};
-
-  // On the write loop.
-  std::vector<LogWrite> queue_;
-  bool flush_scheduled_ = false;
-  bool failed_ = false;
-  LogCheckpoint state_;  // what the log holds, written or in the batch
+  LogCheckpoint state_;  // on the write loop: what the log holds, written or in the batch
 };
 
 }  // namespace keel::raft
