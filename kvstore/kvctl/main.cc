@@ -55,11 +55,11 @@ int Main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   std::vector<std::string> words(argv + 1, argv + argc);
 
-  // Behind "--" a watch has a command; all other verbs have arguments.
+  // Behind "--" a watch or a lock has a command; all other verbs have arguments.
   std::vector<std::string> exec_args;
   bool separator_seen = false;
   const std::string verb = VerbOf(words);
-  if (verb == "watch") {
+  if (verb == "watch" || verb == "lock") {
     const auto separator = std::find(words.begin(), words.end(), "--");
     separator_seen = separator != words.end();
     if (separator_seen) {
@@ -80,6 +80,7 @@ int Main(int argc, char** argv) {
     AddKeyVerbs(app, session);
     AddTxnVerb(app, session);
     AddWatchVerb(app, session, exec_args, separator_seen);
+    AddConcurrencyVerbs(app, session, exec_args);
     AddLeaseVerbs(app, session);
     AddMemberVerbs(app, session);
     AddEndpointVerbs(app, session);

@@ -1,5 +1,6 @@
 #include "kvstore/kvctl/run_command.h"
 
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -33,11 +34,20 @@ std::string RunCommand(const std::vector<std::string>& args,
   argv.push_back(nullptr);
   envp.push_back(nullptr);
 
+  // Signals that this process waits for are the child's own affair.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t child = 0;
-  if (const int error = posix_spawnp(&child, argv[0], nullptr, nullptr, argv.data(), envp.data());
-      error != 0) {
-    return std::strerror(error);
+  const int error = posix_spawnp(&child, argv[0], nullptr, &attributes, argv.data(), envp.data());
+  posix_spawnattr_destroy(&attributes);
+  if (error == ENOENT && args[0].find('/') == std::string::npos) {
+    return base::StrCat("exec: \"", args[0], "\": executable file not found in $PATH");
   }
+  if (error != 0) return std::strerror(error);
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return std::strerror(errno);

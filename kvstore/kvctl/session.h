@@ -101,6 +101,7 @@ void AddKeyVerbs(CLI::App& app, Session& session);
 void AddTxnVerb(CLI::App& app, Session& session);
 void AddWatchVerb(CLI::App& app, Session& session, std::vector<std::string> exec_args,
                   bool separator_seen);
+void AddConcurrencyVerbs(CLI::App& app, Session& session, std::vector<std::string> exec_args);
 void AddLeaseVerbs(CLI::App& app, Session& session);
 void AddMemberVerbs(CLI::App& app, Session& session);
 void AddEndpointVerbs(CLI::App& app, Session& session);

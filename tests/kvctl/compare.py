@@ -127,6 +127,22 @@ WATCHES = [
     (["watch", "w", "--prefix", "--hex"], ["w1"]),
     (["watch", "w1", "--", "sh", "-c", "env | grep ^ETCD_WATCH | sort"], ["w1", "w1"]),
     (["watch", "w1", "--", "sh", "-c", "exit 3"], ["w1"]),
+    (["watch", "w1", "--", "no-such-program"], ["w1"]),
+]
+
+# Held until interrupted: arguments and, for an observer, what somebody proposes meanwhile.
+# After them: etcdctl leaves its leases to expire.
+HELD = [
+    (["lock", "door"], None), (["lock", "door", "-w", "json"], None), (["lock", "door", "-w", "fields"], None),
+    (["elect", "office", "me"], None), (["elect", "office", "me", "-w", "fields"], None),
+    (["elect", "-l", "office"], "me"), (["elect", "-l", "nobody"], None),
+]
+LAST = [
+    (["get", "door", "--prefix"], ""), (["get", "office", "--prefix"], ""),
+    (["lock"], ""), (["lock", "door", "echo", "hi"], ""), (["lock", "door", "false"], ""),
+    (["lock", "door", "--", "sh", "-c", "exit 3"], ""), (["lock", "door", "no-such-program"], ""),
+    (["lock", "door", "--ttl", "3", "--", "sh", "-c", "echo $ETCD_LOCK_KEY at $ETCD_LOCK_REV"], ""),
+    (["elect"], ""), (["elect", "a", "b", "c"], ""), (["elect", "-l", "a", "b"], ""), (["elect", "a"], ""),
 ]
 
 
@@ -199,6 +215,31 @@ def run_watch(tool, arguments, keys, endpoint):
     return subprocess.CompletedProcess(arguments, "going on" if stopped is None else stopped, out, err)
 
 
+def run_held(tool, arguments, proposal, endpoint):
+    """Runs what holds on until it is interrupted, and interrupts it."""
+    def start(words):
+        return subprocess.Popen(command(tool, words, endpoint), stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, env=environment(endpoint))
+
+    def interrupt(process):
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.communicate()
+
+    held = start(arguments)
+    time.sleep(1)
+    if proposal is not None:
+        leading = start(["elect", arguments[-1], proposal])
+        time.sleep(1)
+        interrupt(leading)
+        time.sleep(0.5)
+    out, err = interrupt(held)
+    return subprocess.CompletedProcess(arguments, held.returncode, out, err)
+
+
 class Masks:
     """What may differ between two runs, replaced by its name."""
 
@@ -216,6 +257,11 @@ class Masks:
         (re.compile(rb"remaining\(\d+s\)"), b"remaining(TTL)"),
         (re.compile(rb'"ttl":(29\d|300)'), b'"ttl":TTL'),
         (re.compile(rb'("TTL" : )(29\d|300)'), rb"\1TTL"),
+        # Keys of locks and elections are named after a lease that nobody was told of.
+        (re.compile(rb"(door|office)/[0-9a-f]+"), rb"\1/LEASE"),
+        (re.compile(rb'"key":"(ZG9vc|b2ZmaWNl)[^"]*"'), rb'"key":"\1LEASE"'),
+        (re.compile(rb'("Lease" : )\d{5,}'), rb"\1LEASE"),
+        (re.compile(rb'"lease":\d{5,}'), b'"lease":LEASE'),
     ]
 
     def __init__(self):
@@ -248,10 +294,10 @@ class Masks:
 
 def transcript(tool, server):
     masks, lines = Masks(), []
-    for arguments, stdin in CASES + WATCHES:
+    for arguments, stdin in CASES + WATCHES + HELD + LAST:
         arguments = [a.format(lease=masks.lease(), e=server.endpoint) if "{" in a else a for a in arguments]
-        watch = isinstance(stdin, list)
-        done = (run_watch if watch else run)(tool, arguments, stdin, server.endpoint)
+        how = run_watch if isinstance(stdin, list) else run_held if (arguments, stdin) in HELD else run
+        done = how(tool, arguments, stdin, server.endpoint)
         if arguments[-2:-1] == ["grant"]:
             masks.granted(done.stdout)
         # Where etcdctl crashes there is nothing to compare with.
