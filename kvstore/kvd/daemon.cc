@@ -218,6 +218,9 @@ absl::Status Daemon::OpenNode() {
   transport.self = identity.member_id;
   transport.cluster_id = identity.cluster_id;
   for (const Url& url : config_.listen_peer_urls) transport.listen.push_back(url.HostPort());
+  transport.advertise = config_.initial_advertise_peer_urls.empty()
+                            ? ""
+                            : config_.initial_advertise_peer_urls[0].HostPort();
   transport.io = &io_;
   transport.snapshot_dir = config_.snapshot_dir();
   transport.introduction = [this] { return server_->Introduction(); };
@@ -225,11 +228,6 @@ absl::Status Daemon::OpenNode() {
 
   KEEL_ASSIGN_OR_RETURN(node_,
                         raft::Node::Open(std::move(options), transport_.get(), machine_.get()));
-  for (const InitialMember& member : identity.contacts) {
-    if (const auto url = ParseUrl(member.peer_urls.empty() ? "" : member.peer_urls[0]); url.ok()) {
-      transport_->AddPeer(member.id, url->HostPort());
-    }
-  }
   return absl::OkStatus();
 }
 

@@ -93,9 +93,12 @@ std::string EncodeIdentity(const Identity& identity) {
       StrCat(kMagic, "\ncluster ", Hex(identity.cluster_id), "\nmember ", Hex(identity.member_id),
              "\nname ", identity.name, "\ntoken ", identity.cluster_token, "\njoined ",
              identity.joined ? "true" : "false", "\n");
-  for (const InitialMember& member : identity.initial_members) {
-    out += StrCat("initial ", Hex(member.id), " ", absl::StrJoin(member.peer_urls, ","), " ",
-                  member.name, "\n");
+  for (const auto& [word, members] : {std::pair("initial ", &identity.initial_members),
+                                      std::pair("contact ", &identity.contacts)}) {
+    for (const InitialMember& member : *members) {
+      out += StrCat(word, Hex(member.id), " ", absl::StrJoin(member.peer_urls, ","), " ",
+                    member.name, "\n");
+    }
   }
   return out + "end\n";
 }
@@ -121,14 +124,15 @@ absl::StatusOr<Identity> DecodeIdentity(std::string_view text) {
       identity.cluster_token = field.second;
     } else if (field.first == "joined") {
       identity.joined = field.second == "true";
-    } else if (field.first == "initial") {
+    } else if (field.first == "initial" || field.first == "contact") {
       const std::vector<std::string> parts = absl::StrSplit(field.second, absl::MaxSplits(' ', 2));
       if (parts.size() != 3) return absl::DataLossError(StrCat("line ", i + 1, " is cut short"));
       InitialMember member;
       KEEL_ASSIGN_OR_RETURN(member.id, ParseHex(parts[0]));
       member.peer_urls = absl::StrSplit(parts[1], ',');
       member.name = parts[2];
-      identity.initial_members.push_back(std::move(member));
+      (field.first == "initial" ? identity.initial_members : identity.contacts)
+          .push_back(std::move(member));
     } else {
       return absl::DataLossError(StrCat("line ", i + 1, " is unknown: ", lines[i]));
     }

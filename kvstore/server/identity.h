@@ -45,9 +45,12 @@ struct Identity {
   // As configured at the first start, by id.
   std::vector<InitialMember> initial_members;
 
-  // Of the first start of a member that joins, and not remembered: whom it can
-  // reach, and whether the cluster has seen it run before (its disk was lost).
+  // Of a member that joined: whom it could reach then. Used for as long as its own copy of
+  // the cluster's state does not say that it belongs to it.
   std::vector<InitialMember> contacts;
+
+  // Of the first start, and not remembered: whether the cluster has seen this member run
+  // before (its disk was lost).
   bool rejoined = false;
 };
 

@@ -51,9 +51,10 @@ TEST(IdentityTest, RefusesAMemberThatInitialClusterDoesNotKnow) {
 }
 
 TEST(IdentityTest, DecodesWhatItEncodesAndRefusesAnyCut) {
-  const auto identity =
+  auto identity =
       IdentityFromConfig(ConfigOf("a b", "a b=http://h:1,b=http://h:2,b=http://h:3", "t k"));
   ASSERT_TRUE(identity.ok()) << identity.status();
+  identity->contacts = {{0xc, "c d", {"http://h:4", "http://h:5"}}, {0xe, "", {"http://h:6"}}};
   const std::string text = EncodeIdentity(*identity);
   const auto back = DecodeIdentity(text);
   ASSERT_TRUE(back.ok()) << back.status();
@@ -61,6 +62,10 @@ TEST(IdentityTest, DecodesWhatItEncodesAndRefusesAnyCut) {
   EXPECT_EQ(back->name, "a b");
   EXPECT_EQ(back->cluster_token, "t k");
   ASSERT_EQ(back->initial_members.size(), 2u);
+  ASSERT_EQ(back->contacts.size(), 2u);
+  EXPECT_EQ(back->contacts[0].name, "c d");
+  EXPECT_EQ(back->contacts[0].peer_urls, (std::vector<std::string>{"http://h:4", "http://h:5"}));
+  EXPECT_EQ(back->contacts[1].id, 0xeu);
   for (size_t size = 0; size < text.size(); ++size) {
     EXPECT_FALSE(DecodeIdentity(text.substr(0, size)).ok()) << size;
   }

@@ -114,7 +114,7 @@ class Proposals {
   // when the state has caught up with its successor was lost with it.
   std::atomic<uint64_t> reign_{0};
   bool leaderless_ = false;
-  uint64_t caught_up_ = 0;           // the reign with which the state has caught up; on the loop
+  uint64_t caught_up_ = 0;  // the reign with which the state has caught up; on the loop
   base::TimePoint catch_up_asked_{};
   std::vector<uint64_t> held_;  // refused for want of a leader; on the loop
   base::TimePoint leader_lost_{};

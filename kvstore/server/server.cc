@@ -59,8 +59,8 @@ Lessor::Options LessorOptions(base::Loop* loop, const ServerConfig& config, Prop
 
 // "http://host:port" of a peer → "host:port". A member may have several URLs: the first that
 // parses.
-std::string PeerAddress(const Member& member) {
-  for (const std::string& text : member.peer_urls) {
+std::string PeerAddress(const std::vector<std::string>& peer_urls) {
+  for (const std::string& text : peer_urls) {
     if (const absl::StatusOr<Url> url = ParseUrl(text); url.ok()) return url->HostPort();
   }
   return "";
@@ -295,8 +295,16 @@ void Server::ConnectPeers() {
       context.is_learner.store(member.is_learner);
       continue;
     }
-    if (std::string address = PeerAddress(member); !address.empty())
+    if (std::string address = PeerAddress(member.peer_urls); !address.empty())
       wanted[member.id] = std::move(address);
+  }
+  // Without its own addition, or after its disk was lost, what it knows is old.
+  if (!present || (parts_->identity.rejoined && !parts_->published)) {
+    for (const InitialMember& contact : parts_->identity.contacts) {
+      if (context.machine->members().WasRemoved(contact.id)) continue;
+      const std::string address = PeerAddress(contact.peer_urls);
+      if (!address.empty()) wanted.insert_or_assign(contact.id, address);
+    }
   }
   for (const auto& [id, address] : parts_->peers) {
     const auto it = wanted.find(id);
@@ -385,6 +393,7 @@ void Server::Publish() {
   const std::vector<std::string> urls = UrlStrings(context.config.advertise_client_urls);
   if (self->name == context.config.name && self->client_urls == urls) {
     parts_->published = true;
+    if (parts_->identity.rejoined) ConnectPeers();
     base::Log().info(
         "ready to serve client requests name={} member={:x} cluster={:x} client_urls={}",
         context.config.name, context.member_id, context.cluster_id, absl::StrJoin(urls, ","));

@@ -115,7 +115,7 @@ std::string EncodeHelloReply(const HelloReply& reply) {
   Put(&out, static_cast<uint32_t>(reply.result));
   Put(&out, reply.cluster_id);
   Put(&out, reply.member);
-  Put<uint32_t>(&out, 0);
+  Put(&out, reply.features);
   Put(&out, base::Crc32c(out));
   return out;
 }
@@ -126,7 +126,7 @@ absl::StatusOr<HelloReply> DecodeHelloReply(std::string_view bytes) {
     return absl::InvalidArgumentError("not a peer's answer");
   }
   return HelloReply{static_cast<HelloResult>(Get<uint32_t>(bytes, 12)), Get<uint64_t>(bytes, 16),
-                    Get<NodeId>(bytes, 24)};
+                    Get<NodeId>(bytes, 24), Get<uint32_t>(bytes, 32)};
 }
 
 absl::StatusOr<FrameView> ParseFrame(std::string_view bytes, size_t max_payload) {
@@ -145,7 +145,7 @@ absl::StatusOr<FrameView> ParseFrame(std::string_view bytes, size_t max_payload)
   }
   const auto type = static_cast<uint8_t>(bytes[8]);
   if (type < static_cast<uint8_t>(FrameType::kMessages) ||
-      type > static_cast<uint8_t>(FrameType::kGroupMessages)) {
+      type > static_cast<uint8_t>(FrameType::kAddress)) {
     return absl::InvalidArgumentError(base::StrCat("a frame of unknown type ", type));
   }
   frame.type = static_cast<FrameType>(type);

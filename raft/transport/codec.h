@@ -29,6 +29,9 @@ inline constexpr uint32_t kTransportVersion = 1;
 inline constexpr size_t kHelloBytes = 48;
 inline constexpr size_t kHelloReplyBytes = 40;
 inline constexpr size_t kFrameHeaderBytes = 12;
+inline constexpr size_t kAddressBytesMax = 255;
+// HelloReply::features.
+inline constexpr uint32_t kTakesAddress = 1;  // a kAddress frame may come first
 
 // kIntroduction asks who the cluster is, by somebody who does not know yet.
 enum class StreamKind : uint32_t { kMessages = 1, kSnapshot = 2, kIntroduction = 3 };
@@ -52,6 +55,7 @@ struct HelloReply {
   HelloResult result = HelloResult::kOk;
   uint64_t cluster_id = 0;  // the answering side's
   NodeId member = kNoNode;
+  uint32_t features = 0;  // what of later additions it knows
 };
 
 std::string EncodeHello(const Hello& hello);
@@ -68,6 +72,7 @@ enum class FrameType : uint8_t {
   kSnapshotEnd = 5,     // a SnapshotEnd
   kSnapshotResult = 6,  // a SnapshotResult
   kGroupMessages = 7,   // a MessageBatch between hosts of many groups
+  kAddress = 8,         // where the sender listens
 };
 
 struct FrameView {

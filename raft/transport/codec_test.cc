@@ -129,6 +129,10 @@ TEST(TransportCodecTest, HelloRoundTripsAndGarbageIsRefused) {
   EXPECT_EQ(got->from, 8u);
   EXPECT_EQ(got->to, 9u);
   EXPECT_EQ(EncodeHelloReply({}).size(), kHelloReplyBytes);
+  const auto reply = DecodeHelloReply(EncodeHelloReply({HelloResult::kOk, 7, 9, kTakesAddress}));
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->member, 9u);
+  EXPECT_EQ(reply->features, kTakesAddress);
   bytes[20] ^= 1;
   EXPECT_FALSE(DecodeHello(bytes).ok());
   EXPECT_FALSE(DecodeHello("GET / HTTP/1.1").ok());

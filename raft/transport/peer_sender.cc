@@ -83,10 +83,24 @@ void PeerSender::WatchForClose(SocketPtr socket) {
 asio::awaitable<absl::Status> PeerSender::Session(std::shared_ptr<PeerSender> self,
                                                   SocketPtr socket) {
   TransportShared& shared = *self->shared_;
+  uint32_t features = 0;
   const absl::Status connected = co_await ConnectToPeer(
       self->shared_, &shared.messages, socket, self->address_,
-      Hello{StreamKind::kMessages, shared.options.cluster_id, shared.options.self, self->peer_});
+      Hello{StreamKind::kMessages, shared.options.cluster_id, shared.options.self, self->peer_},
+      &features);
   if (!connected.ok()) co_return connected;
+  if ((features & kTakesAddress) != 0 && !shared.options.advertise.empty()) {
+    FrameWriter frame;
+    frame.Add(FrameType::kAddress, shared.options.advertise);
+    std::vector<asio::const_buffer> buffers;
+    for (const std::string_view part : frame.Parts())
+      buffers.emplace_back(part.data(), part.size());
+    const auto [ec, written] = co_await asio::async_write(*socket, buffers, kAwait);
+    shared.counters.sent_bytes += written;
+    if (ec) {
+      co_return absl::UnavailableError(base::StrCat("write ", self->address_, ": ", ec.message()));
+    }
+  }
   self->was_up_ = true;
   self->state_ = State::kUp;
   base::Log().info("connected to peer={:x} address={}", self->peer_, self->address_);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "raft/transport/peer_table.h"
 #include "raft/transport/shared.h"
 
 namespace keel::raft {
@@ -52,7 +53,8 @@ asio::awaitable<bool> Accept(std::shared_ptr<TransportShared> shared, SocketPtr 
     }
   }
   const auto decoded = DecodeHello(bytes);
-  HelloReply reply{HelloResult::kOk, shared->options.cluster_id, shared->options.self};
+  HelloReply reply{HelloResult::kOk, shared->options.cluster_id, shared->options.self,
+                   kTakesAddress};
   std::string why;
   if (!decoded.ok()) {
     why = base::ToStd(decoded.status().message());
@@ -81,9 +83,11 @@ asio::awaitable<bool> Accept(std::shared_ptr<TransportShared> shared, SocketPtr 
   co_return true;
 }
 
-// Why the stream ended; OutOfRange when the peer closed it between two frames.
+// Why the stream ended; OutOfRange when the peer closed it between two frames. `learned`: what the
+// table of peers made of the address that came.
 asio::awaitable<absl::Status> ReadMessages(std::shared_ptr<TransportShared> shared,
-                                           SocketPtr socket, Hello hello) {
+                                           SocketPtr socket, Hello hello, uint64_t* learned) {
+  bool first = true;
   FrameReader reader(shared->options.max_frame_bytes);
   while (true) {
     const absl::Status filled = co_await reader.Fill(socket);
@@ -95,6 +99,13 @@ asio::awaitable<absl::Status> ReadMessages(std::shared_ptr<TransportShared> shar
       if (!frame.ok()) co_return frame.status();
       if (frame->bytes == 0) break;
       shared->counters.received_bytes += frame->bytes;
+      if (std::exchange(first, false) && frame->type == FrameType::kAddress) {
+        if (!IsPeerAddress(frame->payload)) {
+          co_return absl::InvalidArgumentError("an address that is none");
+        }
+        *learned = shared->peers->Learn(shared, hello.from, std::string(frame->payload));
+        continue;
+      }
       if (frame->type == FrameType::kUser) {
         shared->DeliverUser(hello.from, std::string(frame->payload));
         continue;
@@ -155,7 +166,9 @@ asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, Socket
     if (hello.kind == StreamKind::kIntroduction) {
       co_await Introduce(shared, socket);
     } else {
-      ended = co_await ReadMessages(shared, socket, hello);
+      uint64_t learned = 0;
+      ended = co_await ReadMessages(shared, socket, hello, &learned);
+      shared->peers->Forget(hello.from, learned);
     }
     if (absl::IsInvalidArgument(ended) || absl::IsDataLoss(ended)) {
       shared->Refused(remote, base::ToStd(ended.message()));

@@ -2,6 +2,7 @@
 
 #include <netinet/tcp.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/connect.hpp>
@@ -10,9 +11,11 @@
 #include <boost/asio/write.hpp>
 #include <cstring>
 
+#include "absl/strings/numbers.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "raft/transport/peer_table.h"
 
 namespace keel::raft {
 
@@ -40,6 +43,26 @@ absl::StatusOr<HostPort> ParsePeerAddress(std::string_view address) {
   }
   return out;
 }
+
+bool IsPeerAddress(std::string_view address) {
+  if (address.size() > kAddressBytesMax ||
+      !std::all_of(address.begin(), address.end(), [](char c) { return c > ' ' && c < 0x7f; })) {
+    return false;
+  }
+  const auto target = ParsePeerAddress(address);
+  int port = 0;
+  return target.ok() && target->port.size() <= 5 && absl::SimpleAtoi(target->port, &port) &&
+         port > 0 && port < 65536;
+}
+
+TransportShared::TransportShared(TcpTransportOptions given, base::AsioLoop* io,
+                                 base::AsioLoop* snapshot)
+    : options(std::move(given)),
+      messages(io),
+      snapshots(snapshot),
+      peers(std::make_unique<PeerTable>()) {}
+
+TransportShared::~TransportShared() = default;
 
 Deadline::Deadline(SocketPtr socket, base::Duration limit) : timer_(socket->get_executor(), limit) {
   timer_.async_wait([socket](boost::system::error_code ec) {
@@ -147,7 +170,7 @@ void TransportShared::Refused(const std::string& remote, std::string_view why) {
 
 asio::awaitable<absl::Status> ConnectToPeer(std::shared_ptr<TransportShared> shared,
                                             ConnectionGroup* group, SocketPtr socket,
-                                            std::string address, Hello hello) {
+                                            std::string address, Hello hello, uint32_t* features) {
   auto target = ParsePeerAddress(address);
   if (!target.ok()) co_return target.status();
   const auto failed = [&](std::string_view doing, const boost::system::error_code& ec) {
@@ -190,6 +213,7 @@ asio::awaitable<absl::Status> ConnectToPeer(std::shared_ptr<TransportShared> sha
   const auto hex = [](uint64_t v) { return absl::StrCat(absl::Hex(v)); };
   switch (reply->result) {
     case HelloResult::kOk:
+      if (features != nullptr) *features = reply->features;
       co_return absl::OkStatus();
     case HelloResult::kOtherCluster:
       co_return absl::FailedPreconditionError(StrCat(address, " belongs to cluster ",

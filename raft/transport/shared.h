@@ -28,6 +28,8 @@ struct HostPort {
 };
 // "host:port", "[::1]:port" or "http://host:port". InvalidArgument naming it for anything else.
 absl::StatusOr<HostPort> ParsePeerAddress(std::string_view address);
+// Whether a peer may name this as its own: short, printable, with a port that there is.
+bool IsPeerAddress(std::string_view address);
 
 // Closes the socket when not cancelled (destroyed) in time.
 class Deadline {
@@ -60,15 +62,18 @@ class ConnectionGroup {
   std::function<void()> ended_;
 };
 
+class PeerTable;
+
 class TransportShared {
  public:
-  TransportShared(TcpTransportOptions given, base::AsioLoop* io, base::AsioLoop* snapshot)
-      : options(std::move(given)), messages(io), snapshots(snapshot) {}
+  TransportShared(TcpTransportOptions given, base::AsioLoop* io, base::AsioLoop* snapshot);
+  ~TransportShared();
 
   const TcpTransportOptions options;
   ConnectionGroup messages;
   ConnectionGroup snapshots;
   TransportCounters counters;
+  const std::unique_ptr<PeerTable> peers;  // on the messages' loop
 
   // Where callbacks go; none runs after Disconnect returned.
   void Connect(base::Loop* loop, TransportHandler* handler);
@@ -98,10 +103,12 @@ class TransportShared {
   std::shared_ptr<TransportShared> self_;  // set by TcpTransport, for tasks
 };
 
-// Connects and says hello; OK once the peer agreed. The socket is tracked in `group`.
+// Connects and says hello; OK once the peer agreed, with its HelloReply::features. The socket is
+// tracked in `group`.
 boost::asio::awaitable<absl::Status> ConnectToPeer(std::shared_ptr<TransportShared> shared,
                                                    ConnectionGroup* group, SocketPtr socket,
-                                                   std::string address, Hello hello);
+                                                   std::string address, Hello hello,
+                                                   uint32_t* features = nullptr);
 
 // Reads whole frames from a socket.
 class FrameReader {

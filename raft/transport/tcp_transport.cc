@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
-#include "raft/transport/peer_sender.h"
+#include "raft/transport/peer_table.h"
 #include "raft/transport/shared.h"
 
 namespace keel::raft {
@@ -23,7 +23,6 @@ struct TcpTransport::Impl {
 
   // On io.
   std::vector<std::shared_ptr<Tcp::acceptor>> acceptors;
-  absl::flat_hash_map<NodeId, std::shared_ptr<PeerSender>> peers;
 };
 
 TcpTransport::TcpTransport() : impl_(std::make_unique<Impl>()) {}
@@ -96,8 +95,11 @@ void TcpTransport::Start(base::Loop* loop, TransportHandler* handler) {
 void TcpTransport::Stop() {
   if (!impl_->shared || impl_->stopped.exchange(true)) return;
   impl_->shared->Disconnect();
-  if (!impl_->started) return;
   const auto shared = impl_->shared;
+  if (!impl_->started) {
+    impl_->io->Dispatch([shared] { shared->peers->Close(); });
+    return;
+  }
   // Both groups end by themselves once their sockets are closed.
   auto messages_ended = std::make_shared<std::promise<void>>();
   auto snapshots_ended = std::make_shared<std::promise<void>>();
@@ -106,8 +108,7 @@ void TcpTransport::Stop() {
       boost::system::error_code ignored;
       acceptor->close(ignored);
     }
-    for (auto& [id, peer] : impl->peers) peer->Close();
-    impl->peers.clear();
+    shared->peers->Close();
     shared->messages.Close([messages_ended] { messages_ended->set_value(); });
   });
   impl_->snapshot_loop.Post([shared, snapshots_ended] {
@@ -124,35 +125,24 @@ void TcpTransport::Stop() {
 
 void TcpTransport::AddPeer(NodeId peer, const std::string& address) {
   if (impl_->stopped) return;
-  impl_->io->Dispatch([impl = impl_.get(), shared = impl_->shared, peer, address] {
-    if (shared->messages.closed() || peer == shared->options.self) return;
-    auto& slot = impl->peers[peer];
-    if (slot && slot->address() == address) return;
-    if (slot) slot->Close();
-    slot = std::make_shared<PeerSender>(shared, peer, address);
-    slot->Start();
-  });
+  impl_->io->Dispatch(
+      [shared = impl_->shared, peer, address] { shared->peers->Add(shared, peer, address); });
 }
 
 void TcpTransport::RemovePeer(NodeId peer) {
   if (impl_->stopped) return;
-  impl_->io->Dispatch([impl = impl_.get(), peer] {
-    const auto it = impl->peers.find(peer);
-    if (it == impl->peers.end()) return;
-    it->second->Close();
-    impl->peers.erase(it);
-  });
+  impl_->io->Dispatch([shared = impl_->shared, peer] { shared->peers->Remove(peer); });
 }
 
 void TcpTransport::Send(std::vector<Message> messages) {
   if (messages.empty() || impl_->stopped) return;
-  impl_->io->Dispatch([impl = impl_.get(), messages = std::move(messages)]() mutable {
+  // Held by impl_, which outlives what runs on the loop; a pointer costs no count.
+  impl_->io->Dispatch([shared = impl_->shared.get(), messages = std::move(messages)]() mutable {
     for (Message& message : messages) {
-      const auto it = impl->peers.find(message.to);
-      if (it == impl->peers.end()) {
-        ++impl->shared->counters.dropped_messages;
+      if (PeerSender* const peer = shared->peers->Find(message.to)) {
+        peer->Send(std::move(message));
       } else {
-        it->second->Send(std::move(message));
+        ++shared->counters.dropped_messages;
       }
     }
   });
@@ -160,25 +150,23 @@ void TcpTransport::Send(std::vector<Message> messages) {
 
 void TcpTransport::SendUser(NodeId to, std::string payload) {
   if (impl_->stopped) return;
-  impl_->io->Dispatch([impl = impl_.get(), to, payload = std::move(payload)]() mutable {
-    const auto it = impl->peers.find(to);
-    if (it != impl->peers.end()) it->second->SendUser(std::move(payload));
+  impl_->io->Dispatch([shared = impl_->shared.get(), to, payload = std::move(payload)]() mutable {
+    if (PeerSender* const peer = shared->peers->Find(to)) peer->SendUser(std::move(payload));
   });
 }
 
 void TcpTransport::SendSnapshot(Message message, std::string dir,
                                 absl::AnyInvocable<void(absl::Status)> done) {
   if (impl_->stopped) return;
-  impl_->io->Dispatch([impl = impl_.get(), shared = impl_->shared, message = std::move(message),
-                       dir = std::move(dir), done = std::move(done)]() mutable {
-    const auto it = impl->peers.find(message.to);
-    if (it == impl->peers.end()) {
+  impl_->io->Dispatch([shared = impl_->shared, message = std::move(message), dir = std::move(dir),
+                       done = std::move(done)]() mutable {
+    const PeerSender* const peer = shared->peers->Find(message.to);
+    if (peer == nullptr) {
       shared->DeliverDone(std::move(done), absl::NotFoundError("no such peer"));
       return;
     }
-    shared->snapshots.loop()->Post([shared, address = it->second->address(),
-                                    message = std::move(message), dir = std::move(dir),
-                                    done = std::move(done)]() mutable {
+    shared->snapshots.loop()->Post([shared, address = peer->address(), message = std::move(message),
+                                    dir = std::move(dir), done = std::move(done)]() mutable {
       if (shared->snapshots.closed()) return;
       shared->snapshots.Spawn(StreamSnapshot(shared, std::move(address), std::move(message),
                                              std::move(dir), std::move(done)));

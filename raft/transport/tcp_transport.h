@@ -14,6 +14,10 @@
 // Snapshots have a connection and a thread of their own, so that neither
 // their bytes nor their disk delay a heartbeat.
 //
+// Each side says on the connection that it opens where it listens
+// (options.advertise): a peer that nobody told of yet is answered there, as long
+// as that connection lasts. AddPeer goes before; see peer_table.h for why.
+//
 // Bytes that are not this protocol, and peers of another cluster or for
 // another member, are refused: counted, logged (at most once a second) and
 // closed, without any effect.
@@ -36,6 +40,9 @@ struct TcpTransportOptions {
   NodeId self = kNoNode;
   uint64_t cluster_id = 0;
   std::vector<std::string> listen;  // "host:port" or "http://host:port"; port 0 picks one
+  // Where others reach this member, in the same form; empty: they must be told by AddPeer.
+  std::string advertise;
+  size_t learned_peers_max = 64;  // peers that said so, and were not told of
   // Runs the connections; null: a thread of the transport's own. The loop of
   // the handler saves a hand-over. Must run until after Stop.
   base::AsioLoop* io = nullptr;
@@ -56,11 +63,11 @@ struct TransportCounters {
   std::atomic<uint64_t> refused_connections{0};
   std::atomic<uint64_t> broken_connections{0};
   std::atomic<uint64_t> dropped_messages{0};
+  std::atomic<uint64_t> learned_addresses{0};
   std::atomic<uint64_t> sent_bytes{0};
   std::atomic<uint64_t> received_bytes{0};
 };
 
-class PeerSender;
 class TransportShared;
 
 // Asks the member at `address` to introduce its cluster: for one that wants to

@@ -3,121 +3,21 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/write.hpp>
-#include <condition_variable>
-#include <filesystem>
 #include <fstream>
-#include <mutex>
+#include <map>
 #include <random>
 
-#include "base/strings.h"
-#include "raft/transport/codec.h"
+#include "raft/transport/tcp_test_util.h"
 
 namespace keel::raft {
 namespace {
 
 using base::StrCat;
-namespace asio = boost::asio;
-
-class Recorder final : public TransportHandler {
- public:
-  void OnMessages(std::vector<Message> messages) override {
-    std::lock_guard lock(mu_);
-    for (Message& m : messages) messages_.push_back(std::move(m));
-    cv_.notify_all();
-  }
-  void OnUnreachable(NodeId peer) override {
-    std::lock_guard lock(mu_);
-    ++unreachable_;
-    cv_.notify_all();
-  }
-  void OnSnapshotFiles(NodeId from, const Message& message, std::string dir) override {
-    std::lock_guard lock(mu_);
-    snapshot_ = message;
-    snapshot_dir_ = std::move(dir);
-    cv_.notify_all();
-  }
-  void OnUserMessage(NodeId from, std::string payload) override {
-    std::lock_guard lock(mu_);
-    user_.push_back(std::move(payload));
-    cv_.notify_all();
-  }
-
-  template <typename Condition>
-  bool Wait(Condition condition) {
-    std::unique_lock lock(mu_);
-    return cv_.wait_for(lock, std::chrono::seconds(20), [&] { return condition(*this); });
-  }
-
-  std::mutex mu_;
-  std::condition_variable cv_;
-  std::vector<Message> messages_;
-  std::vector<std::string> user_;
-  int unreachable_ = 0;
-  Message snapshot_;
-  std::string snapshot_dir_;
-};
-
-struct Side {
-  explicit Side(NodeId id, uint64_t cluster = 7, uint16_t port = 0, bool own_thread = true)
-      : dir(StrCat(::testing::TempDir(), "/keel_transport_", ::getpid(), "_", id)) {
-    std::filesystem::remove_all(dir);
-    options.self = id;
-    options.cluster_id = cluster;
-    options.listen = {StrCat("127.0.0.1:", port)};
-    options.snapshot_dir = dir;
-    if (!own_thread) options.io = &loop;
-  }
-  ~Side() {
-    transport.reset();
-    loop.Stop();
-    std::filesystem::remove_all(dir);
-  }
-  void Start() {
-    loop.Start();
-    auto made = TcpTransport::Create(options);
-    ASSERT_TRUE(made.ok()) << made.status();
-    transport = *std::move(made);
-    transport->Start(&loop, &recorder);
-  }
-  void Connect(const Side& other) {
-    transport->AddPeer(other.options.self, StrCat("http://127.0.0.1:", other.transport->port()));
-  }
-
-  const std::string dir;
-  TcpTransportOptions options;
-  base::AsioLoop loop{"test"};
-  Recorder recorder;
-  std::unique_ptr<TcpTransport> transport;
-};
-
-Message Heartbeat(NodeId from, NodeId to, Term term) {
-  Message m;
-  m.type = MessageType::kHeartbeat;
-  m.from = from;
-  m.to = to;
-  m.term = term;
-  return m;
-}
-
-// Sends until something arrives: connections take a moment, and a message may be lost.
-bool SendUntilHeard(Side& from, Side& to, Term term) {
-  for (int i = 0; i < 500; ++i) {
-    from.transport->Send({Heartbeat(from.options.self, to.options.self, term)});
-    std::unique_lock lock(to.recorder.mu_);
-    if (to.recorder.cv_.wait_for(lock, std::chrono::milliseconds(20), [&] {
-          for (const Message& m : to.recorder.messages_) {
-            if (m.term == term) return true;
-          }
-          return false;
-        })) {
-      return true;
-    }
-  }
-  return false;
-}
+using testing::Heartbeat;
+using testing::Recorder;
+using testing::SendBytes;
+using testing::SendUntilHeard;
+using testing::Side;
 
 TEST(TcpTransportTest, MessagesArriveInOrderBothWays) {
   for (const bool own_thread : {true, false}) {
@@ -204,19 +104,6 @@ TEST(TcpTransportTest, PortInUseIsNamed) {
   EXPECT_NE(base::ToStd(second.status().message()).find(options.listen[0]), std::string::npos);
   options.listen = {"nonsense"};
   EXPECT_EQ(TcpTransport::Create(options).status().code(), absl::StatusCode::kInvalidArgument);
-}
-
-// Writes bytes to the port and waits until the other side closes.
-void SendBytes(uint16_t port, const std::string& bytes) {
-  asio::io_context context;
-  asio::ip::tcp::socket socket(context);
-  boost::system::error_code ec;
-  socket.connect({asio::ip::make_address("127.0.0.1"), port}, ec);
-  ASSERT_FALSE(ec);
-  asio::write(socket, asio::buffer(bytes), ec);
-  socket.shutdown(asio::ip::tcp::socket::shutdown_send, ec);
-  char buffer[256];
-  while (!ec) socket.read_some(asio::buffer(buffer), ec);
 }
 
 TEST(TcpTransportTest, GarbageIsRefusedAndHarmsNothing) {

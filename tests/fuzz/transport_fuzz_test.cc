@@ -5,6 +5,7 @@
 #include "base/crc32c.h"
 #include "raft/core/testing/member.h"
 #include "raft/transport/codec.h"
+#include "raft/transport/shared.h"
 #include "tests/fuzz/mutator.h"
 
 namespace keel::raft {
@@ -125,6 +126,29 @@ TEST(TransportFuzzTest, HellosAndTheirAnswers) {
   }
   // Most of it is under a checksum, or would be another hello.
   EXPECT_LT(good, fuzz::Seeds(20000));
+}
+
+// What a peer names as its address is short, printable and has a port, or is refused.
+TEST(TransportFuzzTest, AddressesAreShortPrintableAndHaveAPort) {
+  uint64_t good = 0;
+  for (uint64_t seed = 1; seed <= fuzz::Seeds(30000); ++seed) {
+    SCOPED_TRACE(seed);
+    Mutator mutate(seed);
+    const std::string address =
+        mutate.Damage(mutate.Chance(50) ? "http://member-1.example:2380" : "[fe80::1]:65535");
+    if (!IsPeerAddress(address)) continue;
+    ++good;
+    ASSERT_LE(address.size(), kAddressBytesMax);
+    const auto target = ParsePeerAddress(address);
+    ASSERT_TRUE(target.ok());
+    ASSERT_FALSE(target->host.empty());
+    const int port = std::stoi(target->port);
+    ASSERT_GT(port, 0);
+    ASSERT_LT(port, 65536);
+    for (const char c : address) ASSERT_TRUE(c > ' ' && c < 0x7f);
+  }
+  EXPECT_GT(good, 100);
+  EXPECT_LT(good, fuzz::Seeds(30000));
 }
 
 TEST(TransportFuzzTest, ConfChangesDecodeToWhatTheyEncode) {

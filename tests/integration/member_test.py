@@ -1,11 +1,12 @@
 """Members come and go while the cluster serves."""
 
+import os
 import time
 import unittest
 
 import grpc
 
-from harness import ClusterTest, Member, free_ports, wait_until
+from harness import ClusterTest, Load, Member, free_ports, wait_until
 
 
 class Members(ClusterTest):
@@ -96,6 +97,73 @@ class Members(ClusterTest):
         self.assertEqual(stranger.process.wait(20), 1)
         self.assertIn("add it first", stranger.log())
         self.cluster.members.remove(stranger)
+
+    def test_a_member_is_added_under_load(self):
+        new = self.newcomer("m4")
+        with Load(self.cluster) as load:
+            load.await_progress(100)
+            self.cluster.leader().call("Cluster", "MemberAdd", 10, peerURLs=["http://" + new.peer])
+            self.cluster.members.append(new)
+            new.start()
+            self.cluster.await_healthy()
+            load.await_progress(100)
+        load.check_nothing_missing()
+        self.cluster.await_equal()
+
+    def test_a_voter_that_has_not_heard_of_a_newcomer_votes_for_it(self):
+        """Only the newcomer's log is long enough to lead, and it needs the vote of one
+        that does not know it: whoever is to answer must learn how to."""
+        behind = self.cluster.followers()[0]
+        old = [m for m in self.cluster.members if m is not behind]
+        new = self.newcomer("m4")
+        behind.kill()
+        self.add(new)
+        new.start()
+        self.cluster.await_healthy([*old, new])
+        leader = self.cluster.leader()
+        if leader is new:  # on a busy machine
+            new.call("Maintenance", "MoveLeader", 10, targetID=self.listed(new)[old[0].name].ID)
+            leader = self.cluster.leader()
+        other = next(m for m in old if m is not leader)
+        for i in range(20):  # So that the change is committed by what is on the other's disk, too.
+            leader.put(f"known/{i}", "x")
+        other.kill()
+        with self.assertRaises(grpc.RpcError):  # On the leader's disk and the newcomer's only.
+            leader.put("k", "on two of four", seconds=1)
+        leader.kill()
+        other.start()
+        behind.start()
+        self.cluster.await_healthy([other, behind, new])
+        self.assertEqual(behind.value("k"), b"on two of four")
+        leader.start()
+        self.cluster.await_healthy()
+        self.cluster.await_equal()
+
+    def test_a_new_member_restarted_before_it_has_caught_up(self):
+        """By then nobody is left of those that its first start was told of by flags."""
+        self.fill()
+        for i, old in enumerate(self.cluster.members[:3]):
+            new = self.newcomer(f"n{i}")
+            self.add(new)
+            new.start()
+            self.cluster.await_healthy()
+            wait_until("its name is known", lambda new=new: new.name in self.listed(new))
+            new.call("Cluster", "MemberRemove", 10, ID=self.listed(new)[old.name].ID)
+            wait_until("the removed member stops", lambda old=old: not old.alive())
+            self.cluster.members.remove(old)
+            self.cluster.await_healthy()
+        late = self.newcomer("late")
+        self.add(late)
+        # It listens where nobody looks for it: it learns who it is, and nothing else.
+        (elsewhere,) = free_ports(1)
+        late.start(extra=["--listen-peer-urls", f"http://127.0.0.1:{elsewhere}"])
+        wait_until("it knows who it is",
+                   lambda: os.path.exists(os.path.join(late.data_dir, "member", "identity")))
+        late.kill()
+        late.start()
+        self.cluster.await_healthy()
+        self.assertEqual(len(late.keys("before/")), 200)
+        self.cluster.await_equal()
 
     def test_changes_that_are_refused(self):
         leader = self.cluster.leader()

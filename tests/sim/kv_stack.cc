@@ -65,8 +65,7 @@ class KvStack::HeaderOf final : public watch::HeaderSource {
   const kvstore::Server& server_;
 };
 
-KvStack::KvStack(SimMember* member, const KvStackOptions& options)
-    : member_(*member), contacts_(options.contacts) {
+KvStack::KvStack(SimMember* member, const KvStackOptions& options) : member_(*member) {
   RocksDbHostOptions host;
   host.now_ns = [&world = member->world()] { return static_cast<uint64_t>(world.now()); };
   host.seed = options.seed ^ member->life();
@@ -99,6 +98,9 @@ KvStack::KvStack(SimMember* member, const KvStackOptions& options)
     server.identity.initial_members.push_back(
         {.id = id, .name = absl::StrFormat("m%x", id), .peer_urls = {PeerUrl(id)}});
   }
+  for (const raft::NodeId id : options.contacts) {
+    server.identity.contacts.push_back({.id = id, .name = "", .peer_urls = {PeerUrl(id)}});
+  }
   store.max_learners = server.config.max_learners;
   server_ = std::make_unique<kvstore::Server>(std::move(server));
   machine_ = kvstore::KvStateMachine::Create(std::move(store), server_.get());
@@ -130,7 +132,6 @@ void KvStack::Start(raft::Node* node, raft::Transport* transport) {
     hub_->Start();
   });
   server_->Start(node, transport, machine_.get());
-  for (const raft::NodeId id : contacts_) transport->AddPeer(id, PeerUrl(id));
   header_ = std::make_unique<HeaderOf>(server_.get());
   watch::ServiceOptions options;
   options.has_leader = [this] { return server_->HasLeader(); };

@@ -51,7 +51,6 @@ class KvStack final : public MemberStack {
   void PumpLater();
 
   SimMember& member_;
-  const std::vector<raft::NodeId> contacts_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unique_ptr<RocksDbHost> host_;
   std::unique_ptr<kvstore::Server> server_;

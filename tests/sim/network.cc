@@ -122,7 +122,7 @@ class SimTransport final : public raft::Transport {
   void Decode(NodeId from, const std::string& bytes, bool corrupted) {
     heard_[from] = network_.world_.now();
     // A member may be the last to hear of another that came, and must be able to answer it.
-    // TcpTransport cannot: it sends to none but those that AddPeer named.
+    // TcpTransport learns it from the newcomer's hello, as long as that connection lasts.
     peers_.insert(from);
     const auto frame = raft::ParseFrame(bytes, kMaxFrameBytes);
     if (!frame.ok() || frame->bytes != bytes.size()) {
