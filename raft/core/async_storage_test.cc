@@ -169,6 +169,31 @@ TEST(AsyncStorageTest, OnlyACommitNeedsNoSync) {
   EXPECT_TRUE(commit_alone);
 }
 
+TEST(AsyncStorageTest, ATermOrAVoteAloneNeedsASync) {
+  Network net({1, 2, 3});
+  int changes = 0;
+  HardState before;
+  net[2].on_ready = [&](const Ready& ready) {
+    if (!ready.entries.empty() || !ready.hard_state) return;
+    if (ready.hard_state->term == before.term && ready.hard_state->vote == before.vote) return;
+    before = *ready.hard_state;
+    ++changes;
+    EXPECT_TRUE(ready.must_sync) << "term " << before.term << " vote " << before.vote;
+  };
+  net.Elect(1);
+  EXPECT_EQ(before.vote, 1);
+  EXPECT_GE(changes, 1);
+  // A term by itself: a candidate of a later one whose log is too short for a vote.
+  const int with_vote = changes;
+  ASSERT_TRUE(
+      net.raft(2)
+          .Step({.type = MessageType::kAppend, .from = 3, .to = 2, .term = before.term + 1})
+          .ok());
+  net[2].Process();
+  EXPECT_EQ(before.vote, kNoNode);
+  EXPECT_GT(changes, with_vote);
+}
+
 TEST(AsyncStorageTest, AStalledDiskCostsALeaderItsOffice) {
   Network net({1, 2, 3}, {}, {.disk_stall_ticks = 5});
   net.Elect(1);

@@ -264,6 +264,24 @@ TEST_F(NodeTest, StateBehindTheLogIsDataLoss) {
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
 }
 
+TEST_F(NodeTest, WhatTheStateMachineMayLoseStaysInTheLog) {
+  for (auto& m : members_) {
+    m->options.snapshot_count = 100;
+    m->options.catchup_entries = 10;
+  }
+  StartAll();
+  for (auto& m : members_) m->machine->set_flushes(false);
+  for (int i = 0; i < 10; ++i) {
+    Put(1 + i * 100, 100 + i * 100);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // Truncation is on a tick.
+  }
+  ExpectAgreement(1, 1000);
+  for (auto& m : members_) m->Crash();
+  ASSERT_NO_FATAL_FAILURE(StartAll());
+  Put(1001, 1010);
+  ExpectAgreement(1, 1010);
+}
+
 TEST_F(NodeTest, NewMemberJoinsByConfChangeAndSnapshot) {
   StartAll();
   Put(1, 100);
@@ -399,6 +417,58 @@ TEST_F(NodeTest, RunsOnAVirtualLoop) {
   for (auto& m : machines) EXPECT_EQ(m->count(), 100u);
   nodes.clear();
   loop.RunUntilIdle();
+}
+
+// A follower's word counts once its disk is done, and not before.
+TEST_F(NodeTest, AFollowerWhoseDiskIsBusyAcknowledgesNothing) {
+  base::ManualLoop loop;
+  std::vector<std::unique_ptr<base::ManualLoop>> disks;
+  std::vector<std::unique_ptr<MemoryTransport>> transports;
+  std::vector<std::unique_ptr<ToyMachine>> machines;
+  std::vector<std::unique_ptr<Node>> nodes;
+  for (NodeId id = 1; id <= 2; ++id) {  // the third is down: both of these are needed
+    NodeOptions options = members_[id - 1]->options;
+    disks.push_back(std::make_unique<base::ManualLoop>());
+    options.loop = options.apply_loop = &loop;
+    options.log_loop = disks.back().get();
+    options.random_seed = 5;
+    transports.push_back(std::make_unique<MemoryTransport>(&network_, id, options.snapshot_dir));
+    machines.push_back(std::make_unique<ToyMachine>(members_[id - 1]->disk));
+    auto node = Node::Open(options, transports.back().get(), machines.back().get());
+    ASSERT_TRUE(node.ok()) << node.status();
+    nodes.push_back(*std::move(node));
+  }
+  const base::ManualLoop* busy = nullptr;
+  const auto run = [&] {
+    for (int i = 0; i < 20; ++i) {
+      loop.Advance(std::chrono::milliseconds(1));
+      for (auto& disk : disks) {
+        if (disk.get() != busy) disk->RunUntilIdle();
+      }
+    }
+  };
+  size_t at = 2;
+  for (int i = 0; i < 100 && at == 2; ++i) {
+    run();
+    for (size_t each = 0; each < 2; ++each) {
+      if (nodes[each]->role() == Role::kLeader && nodes[each]->applied_index() > 0) at = each;
+    }
+  }
+  ASSERT_LT(at, 2u) << "no leader";
+  run();
+  busy = disks[1 - at].get();
+  const Index commit = nodes[at]->commit_index();
+  nodes[at]->Propose(std::make_shared<const std::string>("v"), nullptr);
+  run();
+  EXPECT_EQ(nodes[at]->commit_index(), commit);
+  EXPECT_EQ(machines[at]->count(), 0u);
+  busy = nullptr;
+  run();
+  EXPECT_EQ(nodes[at]->commit_index(), commit + 1);
+  EXPECT_EQ(machines[at]->count(), 1u);
+  nodes.clear();
+  loop.RunUntilIdle();
+  for (auto& disk : disks) disk->RunUntilIdle();
 }
 
 }  // namespace

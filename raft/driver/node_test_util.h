@@ -66,6 +66,7 @@ class ToyMachine final : public StateMachine {
     return disk_->state.applied.index;
   }
   void Flush() override {
+    if (!flushes_) return;
     std::scoped_lock lock(mu_, disk_->mu);
     disk_->state = state_;
   }
@@ -114,6 +115,8 @@ class ToyMachine final : public StateMachine {
     return batches_;
   }
   void set_fail_apply(bool fail) { fail_apply_ = fail; }
+  // Without flushes nothing is ever durable.
+  void set_flushes(bool flushes) { flushes_ = flushes; }
 
  private:
   const std::shared_ptr<ToyDisk> disk_;
@@ -124,6 +127,7 @@ class ToyMachine final : public StateMachine {
   int restores_ = 0;
   int batches_ = 0;
   std::atomic<bool> fail_apply_{false};
+  std::atomic<bool> flushes_{true};
 };
 
 // One member: its folders and disk outlive its runs.

@@ -111,6 +111,39 @@ TEST_F(LogDamageTest, HoleInTheLastBatchIsATornTail) {
   }
 }
 
+// Records behind the cut must not join those that are written before them later. Opening moves the
+// last segment to a file of its own, without them; not so when the disk is full.
+TEST_F(LogDamageTest, WhatLiesBehindATornWriteIsWiped) {
+  std::string before, after;
+  {
+    TestLog t;
+    ASSERT_TRUE(t.Open(Options()).ok());
+    ASSERT_TRUE(t.Append(MakeEntries(1, 3, 1)));
+    before = Slurp(Segment(1));
+    ASSERT_TRUE(t.Append(MakeEntries(4, 5, 1, 700)));
+    after = Slurp(Segment(1));
+  }
+  // The first entry of the last batch did not reach the disk, the second one did.
+  size_t first = 0;
+  while (before[first] == after[first]) ++first;
+  std::string torn = after;
+  torn.replace(first, 512, before.substr(first, 512));
+  Spill(Segment(1), torn);
+  FailingFileSystem fs;
+  fs.fail_create = true;
+  LogOptions options = Options();
+  options.fs = &fs;
+  TestLog t;
+  ASSERT_TRUE(t.Open(options).ok());
+  ASSERT_EQ(t.log->LastIndex(), 3u);
+  // Another write of the first one's size ends where the second one begins.
+  ASSERT_TRUE(t.Append(MakeEntries(4, 4, 2, 700)));
+  const absl::Status status = t.Open(options);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(t.log->LastIndex(), 4u);
+  EXPECT_EQ(*t.log->TermAt(4), 2u);
+}
+
 // One flipped bit anywhere: the member stops, or loses no more than the last
 // batch; a wrong entry never comes out.
 TEST_F(LogDamageTest, FlippedBitIsFoundOrCutOffNeverBelieved) {

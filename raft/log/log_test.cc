@@ -7,7 +7,6 @@
 namespace keel::raft {
 namespace {
 
-using base::FileSystem;
 
 class LogTest : public ::testing::Test {
  protected:
@@ -223,67 +222,6 @@ TEST_F(LogTest, InterruptedFirstStartIsStartedOver) {
   Open();
   EXPECT_EQ(t_.log->LastIndex(), 0u);
 }
-
-// Delegates to the real files; fails what it is told to.
-class FailingFileSystem final : public FileSystem {
- public:
-  bool fail_sync = false;
-  bool fail_write = false;
-  int syncs_after_failure = 0;
-
-  class FailingFile final : public base::File {
-   public:
-    FailingFile(std::unique_ptr<base::File> file, FailingFileSystem* fs)
-        : file_(std::move(file)), fs_(fs) {}
-    absl::Status Write(uint64_t offset, std::string_view data) override {
-      if (fs_->fail_write) return absl::ResourceExhaustedError("no space");
-      return file_->Write(offset, data);
-    }
-    absl::Status WriteV(uint64_t offset, std::span<const std::string_view> parts) override {
-      if (fs_->fail_write) return absl::ResourceExhaustedError("no space");
-      return file_->WriteV(offset, parts);
-    }
-    absl::StatusOr<std::string> Read(uint64_t offset, size_t size) const override {
-      return file_->Read(offset, size);
-    }
-    absl::Status Sync() override {
-      if (!fs_->fail_sync) return file_->Sync();
-      ++fs_->syncs_after_failure;
-      return absl::InternalError("fdatasync: Input/output error");
-    }
-    absl::Status Truncate(uint64_t size) override { return file_->Truncate(size); }
-    absl::StatusOr<uint64_t> Size() const override { return file_->Size(); }
-    const std::string& path() const override { return file_->path(); }
-
-   private:
-    std::unique_ptr<base::File> file_;
-    FailingFileSystem* fs_;
-  };
-
-  absl::StatusOr<std::unique_ptr<base::File>> Open(const std::string& path, Mode mode) override {
-    auto file = real_.Open(path, mode);
-    if (!file.ok()) return file.status();
-    return std::make_unique<FailingFile>(*std::move(file), this);
-  }
-  absl::Status CreateDirs(const std::string& path) override { return real_.CreateDirs(path); }
-  absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
-    return real_.List(dir);
-  }
-  bool Exists(const std::string& path) override { return real_.Exists(path); }
-  absl::Status Rename(const std::string& from, const std::string& to) override {
-    return real_.Rename(from, to);
-  }
-  absl::Status Remove(const std::string& path) override { return real_.Remove(path); }
-  absl::Status RemoveAll(const std::string& path) override { return real_.RemoveAll(path); }
-  absl::Status SyncDir(const std::string& dir) override { return real_.SyncDir(dir); }
-  absl::StatusOr<std::unique_ptr<base::FileLock>> Lock(const std::string& path) override {
-    return real_.Lock(path);
-  }
-  absl::StatusOr<Space> GetSpace(const std::string& path) override { return real_.GetSpace(path); }
-
- private:
-  FileSystem& real_ = base::PosixFileSystem();
-};
 
 TEST_F(LogTest, FailedSyncIsReportedAndNeverRetried) {
   FailingFileSystem fs;

@@ -1,4 +1,4 @@
-// What the tests of the log share: a folder, entries, a log on a ManualLoop.
+// What the tests of the log share: a folder, files that fail, entries, a log on a ManualLoop.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -29,6 +29,69 @@ class TempDir {
 
  private:
   const std::string path_;
+};
+
+// Delegates to the real files; fails what it is told to.
+class FailingFileSystem final : public base::FileSystem {
+ public:
+  bool fail_sync = false;
+  bool fail_write = false;
+  bool fail_create = false;  // of new files only: the disk is full, what is there has its blocks
+  int syncs_after_failure = 0;
+
+  class FailingFile final : public base::File {
+   public:
+    FailingFile(std::unique_ptr<base::File> file, FailingFileSystem* fs)
+        : file_(std::move(file)), fs_(fs) {}
+    absl::Status Write(uint64_t offset, std::string_view data) override {
+      if (fs_->fail_write) return absl::ResourceExhaustedError("no space");
+      return file_->Write(offset, data);
+    }
+    absl::Status WriteV(uint64_t offset, std::span<const std::string_view> parts) override {
+      if (fs_->fail_write) return absl::ResourceExhaustedError("no space");
+      return file_->WriteV(offset, parts);
+    }
+    absl::StatusOr<std::string> Read(uint64_t offset, size_t size) const override {
+      return file_->Read(offset, size);
+    }
+    absl::Status Sync() override {
+      if (!fs_->fail_sync) return file_->Sync();
+      ++fs_->syncs_after_failure;
+      return absl::InternalError("fdatasync: Input/output error");
+    }
+    absl::Status Truncate(uint64_t size) override { return file_->Truncate(size); }
+    absl::StatusOr<uint64_t> Size() const override { return file_->Size(); }
+    const std::string& path() const override { return file_->path(); }
+
+   private:
+    std::unique_ptr<base::File> file_;
+    FailingFileSystem* fs_;
+  };
+
+  absl::StatusOr<std::unique_ptr<base::File>> Open(const std::string& path, Mode mode) override {
+    if (fail_create && mode == Mode::kCreateEmpty) return absl::ResourceExhaustedError("no space");
+    auto file = real_.Open(path, mode);
+    if (!file.ok()) return file.status();
+    return std::make_unique<FailingFile>(*std::move(file), this);
+  }
+  absl::Status CreateDirs(const std::string& path) override { return real_.CreateDirs(path); }
+  absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
+    return real_.List(dir);
+  }
+  bool Exists(const std::string& path) override { return real_.Exists(path); }
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    return real_.Rename(from, to);
+  }
+  absl::Status Remove(const std::string& path) override { return real_.Remove(path); }
+  absl::Status RemoveAll(const std::string& path) override { return real_.RemoveAll(path); }
+  absl::Status SyncDir(const std::string& dir) override { return real_.SyncDir(dir); }
+  absl::StatusOr<std::unique_ptr<base::FileLock>> Lock(const std::string& path) override {
+    return real_.Lock(path);
+  }
+  absl::StatusOr<Space> GetSpace(const std::string& path) override { return real_.GetSpace(path); }
+
+ private:
+  base::FileSystem& real_ = base::PosixFileSystem();
 };
 
 inline Entry MakeEntry(Index index, Term term, std::string data) {

@@ -5,21 +5,27 @@
     tests/sim/mutations.py                      all mutations, all checks that are built
     tests/sim/mutations.py kVoteTwice kNoFsync  these only
     tests/sim/mutations.py --check keel-sim     one check only
+    tests/sim/mutations.py --missing --jobs 2   those that nothing has caught yet, two at a time
     tests/sim/mutations.py --write              and put the table into docs/testing.md
 
 A mutation (base/mutation.h) is a deliberate bug. One that no check catches is a
-missing check: the exit code is then 1. Results are kept in
+missing check: the exit code is then 1. Whatever fails is run once more without
+the mutation, and counts only when it passes then. Results are kept in
 build/mutations/mutations.json and updated by each run, so that checks can be
 run apart.
 """
 
 import argparse
+import concurrent.futures
+import functools
 import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -31,14 +37,19 @@ BEGIN, END = "<!-- mutations: begin -->", "<!-- mutations: end -->"
 # Simulators: how many seeds they may take, how many in one process, their command.
 SIMULATORS = {
     "keel-core-sim": (3000, 3000, [BUILD / "bin/keel-core-sim", "--first", "{first}", "--seeds", "{seeds}"]),
-    "keel-sim": (200, 10, [BUILD / "bin/keel-sim", "--stack", "{stack}", "--from", "{first}", "--seeds", "{seeds}",
-                           "--jobs", "1", "--no-shrink"]),
+    "keel-sim": (1000, 20, [BUILD / "bin/keel-sim", "--stack", "{stack}", "--from", "{first}", "--seeds", "{seeds}",
+                            "--jobs", "1", "--no-shrink", "--json", "{json}"]),
 }
-# Unit tests that look at the mutated parts, by the executable's name.
-UNIT_TESTS = [
-    "raft_core_test", "raft_interaction_test", "raft_log_test", "raft_node_test", "lessor_test",
-    "apply_test", "apply_model_test", "watch_hub_test", "watch_service_test",
-]
+SEEDS_MAX_KV = 200  # the whole store takes ten times as long
+# Unit tests by the parts of the list in base/mutation.h, fast ones first.
+UNIT_TESTS = {
+    "raft/core": ["raft_core_test", "raft_interaction_test"],
+    "raft/log": ["raft_log_test", "raft_shared_log_test", "raft_node_test", "raft_groups_test"],
+    "kvstore/mvcc": ["apply_test", "mvcc_test", "apply_model_test"],
+    "kvstore/server": ["lessor_test", "read_gate_test"],
+    "watch": ["watch_hub_test", "watch_service_test"],
+}
+PARTS = list(UNIT_TESTS)
 
 
 def mutations():
@@ -47,22 +58,28 @@ def mutations():
     return dict(re.findall(r'X\((k\w+),\s*"([^"]*)"\)', text))
 
 
-def stack_of(name):
-    """What keel-sim is to run above Raft: those of the store need the store."""
+@functools.lru_cache(maxsize=None)
+def part_of(name):
+    """The heading of base/mutation.h under which it stands."""
     text = (ROOT / "base/mutation.h").read_text()
-    return "kv" if text.index(f"X({name},") > text.index("/* kvstore/mvcc") else "list"
+    at = text.index(f"X({name},")
+    return [part for part in PARTS if text.index(f"/* {part}") < at][-1]
+
+
+def stack_of(name):
+    """What keel-sim is to run above Raft: mutations of the store need the store."""
+    return "list" if part_of(name).startswith("raft/") else "kv"
 
 
 def run(command, name, timeout, cwd=BUILD):
+    """The exit code (None: out of time) and what was said."""
     env = dict(os.environ, KEEL_MUTATION=name)
-    start = time.monotonic()
     try:
         done = subprocess.run([str(part) for part in command], env=env, cwd=cwd, timeout=timeout,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
-        code, text = done.returncode, done.stdout
+        return done.returncode, done.stdout
     except subprocess.TimeoutExpired as expired:
-        code, text = None, (expired.stdout or b"").decode(errors="replace")
-    return code, text, time.monotonic() - start
+        return None, (expired.stdout or b"").decode(errors="replace")
 
 
 def reason(text):
@@ -78,41 +95,70 @@ def reason(text):
 
 def simulate(check, name, timeout, seeds_max):
     seeds, chunk, command = SIMULATORS[check]
+    stack = stack_of(name)
+    if check == "keel-sim" and stack == "kv":
+        seeds = SEEDS_MAX_KV
     seeds = min(seeds, seeds_max or seeds)
     give_up = time.monotonic() + timeout
     result = {"caught": False, "seeds": 0, "hits": 0}
-    for first in range(1, seeds + 1, chunk):
-        count = min(chunk, seeds + 1 - first)
-        parts = [str(p).format(name=name, first=first, seeds=count, stack=stack_of(name)) for p in command]
-        code, text, _ = run(parts, name, max(1, give_up - time.monotonic()))
-        hits = re.search(r"mutation took effect (\d+) times", text)
-        result["hits"] = None if hits is None or result["hits"] is None else result["hits"] + int(hits.group(1))
-        if code == 0:
-            result["seeds"] = first + count - 1
-            continue
-        failed = re.search(r"^(?:FAILED )?seed (\d+): (.*)", text, re.M)  # keel-sim
-        begun = re.findall(r"^seed (\d+) ", text, re.M)  # keel-core-sim
-        if code is None:
-            return {**result, "seeds": int(begun[-1]) if begun else result["seeds"], "why": "timeout"}
-        if failed:
-            return {"caught": True, "seeds": int(failed.group(1)), "why": failed.group(2).split(": ")[0][:60]}
-        return {"caught": True, "seeds": int(begun[-1]) if begun else first, "why": reason(text)}
+    with tempfile.NamedTemporaryFile(suffix=".json") as figures:
+
+        def run_seeds(mutation, first, count, limit):
+            parts = [str(p).format(first=first, seeds=count, stack=stack, json=figures.name) for p in command]
+            return run(parts, mutation, limit)
+
+        first = 1
+        while first <= seeds:
+            count = min(chunk, seeds + 1 - first)
+            code, text = run_seeds(name, first, count, max(1, give_up - time.monotonic()))
+            found = re.search(r"mutation took effect (\d+) times", text)
+            hits = int(found.group(1)) if found else 0
+            if check == "keel-sim" and code is not None:  # each seed is a process of its own
+                hits += json.loads(pathlib.Path(figures.name).read_text())["counters"].get("mutation hits", 0)
+            result["hits"] += hits
+            if code == 0:
+                first += count
+                result["seeds"] = first - 1
+                continue
+            begun = re.findall(r"^seed (\d+) ", text, re.M)  # keel-core-sim
+            if code is None:
+                return {**result, "seeds": int(begun[-1]) if begun else result["seeds"], "why": "timeout"}
+            failed = sorted((int(seed), why) for seed, why in re.findall(r"^FAILED seed (\d+): (.*)", text, re.M))
+            at = failed[0][0] if failed else int(begun[-1])
+            why = failed[0][1].split(": ")[0][:60] if failed else reason(text)
+            if why == "crash":
+                why = "stops: " + reason(text)
+            if run_seeds("", at, 1, timeout)[0] == 0:
+                return {"caught": True, "seeds": at, "why": why}
+            first = at + 1
     return result
 
 
+def run_test(test, name, timeout):
+    cwd = ROOT / "tests/interaction" if test == "raft_interaction_test" else BUILD
+    return run([BUILD / "tests" / test], name, timeout, cwd)
+
+
+@functools.lru_cache(maxsize=None)
+def healthy(test, timeout):
+    return run_test(test, "", timeout)[0] == 0
+
+
 def unit_tests(name, timeout):
-    caught = []
-    for test in UNIT_TESTS:
-        program = BUILD / "tests" / test
-        if not program.exists():
+    for test in UNIT_TESTS[part_of(name)]:
+        if not (BUILD / "tests" / test).exists():
             continue
-        cwd = ROOT / "tests/interaction" if test == "raft_interaction_test" else BUILD
-        code, text, _ = run([program, "--gtest_brief=1"], name, timeout, cwd)
-        if code:
-            failed = re.findall(r"\[  FAILED  \] (\w+\.\w+)", text)
-            caught.append(f"{test}: {failed[0] if failed else reason(text)}")
-            break
-    return {"caught": bool(caught), "why": caught[0] if caught else ""}
+        code, text = run_test(test, name, timeout)
+        if code == 0 or "mutation took effect 0 times" in text or not healthy(test, timeout):
+            continue
+        failed = re.findall(r"\[  FAILED  \] (\w+\.\w+)", text)
+        begun = re.findall(r"\[ RUN      \] (\w+\.\w+)", text)
+        if failed:
+            why = failed[0]
+        else:
+            why = f"{begun[-1] if begun else ''} {'hangs' if code is None else 'stops'}"
+        return {"caught": True, "why": f"{test}: {why}"}
+    return {"caught": False, "why": ""}
 
 
 def cell(result):
@@ -143,6 +189,7 @@ def main():
     parser.add_argument("--check", choices=[*SIMULATORS, "unit"], action="append")
     parser.add_argument("--seeds", type=int, help="at most so many seeds of a simulator")
     parser.add_argument("--timeout", type=float, default=120, help="seconds for one check of one mutation")
+    parser.add_argument("--jobs", type=int, default=1, help="mutations at a time")
     parser.add_argument("--missing", action="store_true", help="only mutations that nothing has caught yet")
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS, help="where results are kept")
     parser.add_argument("--no-run", action="store_true", help="run nothing: the results there are")
@@ -154,19 +201,29 @@ def main():
             sys.exit(f"{name}: no such mutation")
     results = json.loads(options.results.read_text()) if options.results.exists() else {}
     checks = options.check or [*SIMULATORS, "unit"]
-    for name in [] if options.no_run else options.names or texts:
+    lock = threading.Lock()
+
+    def run_checks(name):
         row = results.setdefault(name, {})
         if options.missing and any(r["caught"] for r in row.values()):
-            continue
+            return
         for check in checks:
             if check in SIMULATORS:
                 if not pathlib.Path(SIMULATORS[check][2][0]).exists():
                     continue
-                row[check] = simulate(check, name, options.timeout, options.seeds)
+                if check == "keel-core-sim" and part_of(name) != "raft/core":
+                    continue
+                found = simulate(check, name, options.timeout, options.seeds)
             else:
-                row[check] = unit_tests(name, options.timeout)
-            print(f"{name:26} {check:14} {cell(row[check])}", flush=True)
-            options.results.write_text(json.dumps(results, indent=1))
+                found = unit_tests(name, options.timeout)
+            with lock:
+                row[check] = found
+                print(f"{name:26} {check:14} {cell(found)}", flush=True)
+                options.results.write_text(json.dumps(results, indent=1))
+
+    if not options.no_run:
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(run_checks, options.names or texts))
     if options.write:
         text = TABLE.read_text()
         before, rest = text.split(BEGIN)

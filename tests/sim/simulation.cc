@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutation.h"
 #include "tests/sim/injector.h"
 
 namespace keel::sim {
@@ -322,6 +323,9 @@ RunResult Simulation::Result() {
   counters["watch events"] = work.watch_events;
   counters["leases granted"] = work.leases;
   counters["entries committed"] = oracle_.raft().committed();
+#ifdef KEEL_MUTATIONS
+  counters["mutation hits"] = base::MutationHits();
+#endif
   for (const auto& [name, count] : counters) world_.Mix(count);
   result.hash = world_.hash();
   return result;

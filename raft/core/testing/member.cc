@@ -7,6 +7,11 @@
 
 namespace keel::raft::testing {
 
+namespace {
+// Members that say more without a tick between talk in circles.
+constexpr int kMessagesMax = 1'000'000;
+}  // namespace
+
 Payload Data(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
 
 Member::Member(NodeId id, ConfState conf, Config config)
@@ -177,7 +182,8 @@ bool Network::Lost(const Message& m) const {
 }
 
 void Network::Settle() {
-  for (;;) {
+  for (int delivered = 0;; ++delivered) {
+    KEEL_CHECK(delivered < kMessagesMax, "the members never fall silent");
     for (auto& member : members_) {
       member->Process();
       for (Message& m : member->TakeMessages()) messages_.push_back(std::move(m));
