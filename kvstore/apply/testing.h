@@ -114,6 +114,8 @@ class TestMachine {
     options.store.crash_on_close = crash_on_close;
     options.store.write_buffer_bytes = 4 << 20;
     options.store.block_cache_bytes = 4 << 20;
+    // The index of counts at work in the smallest of stores.
+    options.store.counts = {.block_keys = 2, .walk_keys = 0, .min_keys = 0};
     options.member_id = kMember;
     options.initial_members = std::move(members);
     machine_ = KvStateMachine::Create(std::move(options), &sink);

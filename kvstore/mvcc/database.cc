@@ -129,6 +129,7 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
   database->path_ = path;
   database->host_ = options.host;
   database->crash_on_close_ = options.crash_on_close;
+  database->counts_ = std::make_unique<CountIndex>(options.counts);
   database->drop_revision_ = std::make_shared<std::atomic<int64_t>>(-1);
 
   rocksdb::DBOptions db_options;

@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
+#include "kvstore/mvcc/count_index.h"
 #include "kvstore/mvcc/store_options.h"
 #include "rocksdb/db.h"
 
@@ -82,6 +83,8 @@ class Database {
     drop_revision_->store(revision, std::memory_order_release);
   }
 
+  CountIndex& counts() const { return *counts_; }
+
   // True once after each flush that has finished since the last call.
   bool ConsumeFlushed() { return flushed_.exchange(false, std::memory_order_acq_rel); }
   absl::Status background_status() const;
@@ -101,6 +104,7 @@ class Database {
   std::atomic<bool> flushed_{true};
   // Shared with the compaction filters, which RocksDB may keep longest.
   std::shared_ptr<std::atomic<int64_t>> drop_revision_;
+  std::unique_ptr<CountIndex> counts_;
   mutable base::Mutex mutex_;
   absl::Status background_status_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<rocksdb::DB> db_;

@@ -51,18 +51,35 @@ absl::Status DbView::CheckStillKept(int64_t revision) const {
 absl::StatusOr<RangeResult> DbView::Range(const RangeOptions& options, RecordVisitor visit) const {
   const KeyRange range = KeyRange::Of(options.key, options.range_end);
   if (options.revision > revision_) return ErrFutureRevision();
-  if (options.revision <= 0 || options.revision == revision_) {
-    return ExecuteRange(
-        options, [&](auto&& record) { return ScanLatest(*database_, snapshot_, range, record); },
-        visit);
-  }
-  if (options.revision < compact_revision_) return ErrCompacted();
+  const bool present = options.revision <= 0 || options.revision == revision_;
+  const int64_t revision = present ? revision_ : options.revision;
+  if (revision < compact_revision_) return ErrCompacted();
+  CountIndex& counts = database_->counts();
+  bool walks = false;
   auto result = ExecuteRange(
       options,
-      [&](auto&& record) { return ScanAt(*database_, snapshot_, range, options.revision, record); },
+      [&](auto&& record) {
+        return present ? ScanLatest(*database_, snapshot_, range, record)
+                       : ScanAt(*database_, snapshot_, range, revision, record);
+      },
+      counts.options().walk_keys,
+      [&](std::string_view key) {
+        auto rest = CountFrom(key, range, revision);
+        walks = rest.ok() && !rest->has_value();
+        return rest;
+      },
       visit);
-  KEEL_RETURN_IF_ERROR(CheckStillKept(options.revision));
+  if (!present) KEEL_RETURN_IF_ERROR(CheckStillKept(revision));
+  if (result.ok() && walks) counts.Walked(result->count);
   return result;
+}
+
+absl::StatusOr<std::optional<int64_t>> DbView::CountFrom(std::string_view key,
+                                                         const KeyRange& range,
+                                                         int64_t revision) const {
+  if (range.single) return std::optional<int64_t>();
+  const KeyRange rest = {key, range.end, false, range.unbounded};
+  return database_->counts().Count({*database_, snapshot_, revision_}, rest, revision);
 }
 
 absl::StatusOr<std::vector<std::string>> DbView::LeaseKeys(int64_t lease) const {

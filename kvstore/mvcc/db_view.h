@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,10 @@ class DbView : public ReadView {
   // The compaction filter runs regardless of snapshots: a read of the past is
   // good only if nothing it could have needed was given free until it ended.
   absl::Status CheckStillKept(int64_t revision) const;
+  // Records of `range` from `key` on, by the index; nullopt: none there.
+  absl::StatusOr<std::optional<int64_t>> CountFrom(std::string_view key,
+                                                   const struct KeyRange& range,
+                                                   int64_t revision) const;
   absl::StatusOr<Event> LoadEvent(int64_t revision, const struct EventView& event,
                                   bool prev_kv) const;
   absl::StatusOr<uint64_t> HashVersions(int64_t revision) const;

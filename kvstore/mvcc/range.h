@@ -1,9 +1,14 @@
 // What etcd does to the records of a range before it answers: bounds, sorting,
 // limit, `more` (server/etcdserver/txn: executeRange). `scan(visit)` walks the
-// records in key order and returns absl::Status.
+// records in key order until visit returns false, and returns absl::Status.
+//
+// Once nothing but counting is left, and `count_after` records were counted,
+// `count_rest(key)` is asked once for the number of records from that key on; it
+// answers StatusOr<optional<int64_t>>, with nullopt for "walk".
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -52,14 +57,32 @@ inline bool Before(RangeOptions::Target target, const OwnedRecord& a, const Owne
 
 }  // namespace internal
 
-template <typename Scan>
+template <typename Scan, typename CountRest>
 absl::StatusOr<RangeResult> ExecuteRange(const RangeOptions& options, Scan&& scan,
+                                         int64_t count_after, CountRest&& count_rest,
                                          RecordVisitor visit) {
   using Order = RangeOptions::Order;
   using Target = RangeOptions::Target;
   RangeResult result;
+  int64_t only_counted = 0;
+  absl::Status rest_status;
+  // Whether to go on.
+  auto count = [&](const RecordView& record) {
+    if (only_counted++ == count_after) {
+      absl::StatusOr<std::optional<int64_t>> rest = count_rest(record.key);
+      rest_status = rest.status();
+      if (!rest.ok()) return false;
+      if (rest->has_value()) {
+        result.count += **rest;
+        return false;
+      }
+    }
+    ++result.count;
+    return true;
+  };
   if (options.count_only) {
-    KEEL_RETURN_IF_ERROR(scan([&](const RecordView&) { ++result.count; }));
+    KEEL_RETURN_IF_ERROR(scan(count));
+    KEEL_RETURN_IF_ERROR(rest_status);
     return result;
   }
   const int64_t limit = options.limit > 0 ? options.limit : INT64_MAX;
@@ -72,10 +95,12 @@ absl::StatusOr<RangeResult> ExecuteRange(const RangeOptions& options, Scan&& sca
   if (!sorted) {
     int64_t passed = 0;
     KEEL_RETURN_IF_ERROR(scan([&](const RecordView& record) {
+      if (passed > limit) return count(record);
       ++result.count;
-      if (passed > limit || !internal::WithinBounds(options, record)) return;
-      if (++passed <= limit) hand_over(record);
+      if (internal::WithinBounds(options, record) && ++passed <= limit) hand_over(record);
+      return true;
     }));
+    KEEL_RETURN_IF_ERROR(rest_status);
     result.more = passed > limit;
     return result;
   }
@@ -97,8 +122,9 @@ absl::StatusOr<RangeResult> ExecuteRange(const RangeOptions& options, Scan&& sca
   // Only the best `limit` are kept; pruned now and then, at linear cost.
   const int64_t keep = std::min(limit, INT64_MAX / 4);
   KEEL_RETURN_IF_ERROR(scan([&](const RecordView& record) {
+    if (first_only && passed > limit) return count(record);
     ++result.count;
-    if ((first_only && passed > limit) || !internal::WithinBounds(options, record)) return;
+    if (!internal::WithinBounds(options, record)) return true;
     ++passed;
     records.push_back({std::string(record.key),
                        std::string(need_value ? record.value : std::string_view()),
@@ -107,7 +133,9 @@ absl::StatusOr<RangeResult> ExecuteRange(const RangeOptions& options, Scan&& sca
       std::nth_element(records.begin(), records.begin() + keep, records.end(), less);
       records.resize(static_cast<size_t>(keep));
     }
+    return true;
   }));
+  KEEL_RETURN_IF_ERROR(rest_status);
   result.more = passed > limit;
   std::sort(records.begin(), records.end(), less);
   if (static_cast<int64_t>(records.size()) > limit) records.resize(static_cast<size_t>(limit));

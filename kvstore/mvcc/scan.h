@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "absl/status/status.h"
 #include "base/status.h"
@@ -77,6 +78,17 @@ class HistoryCursor {
   RecordView record_;
 };
 
+// A visitor that returns a bool ends the walk with false; one that returns nothing never does.
+template <typename Visit>
+bool GoOn(Visit& visit, const RecordView& record) {
+  if constexpr (std::is_void_v<decltype(visit(record))>) {
+    visit(record);
+    return true;
+  } else {
+    return visit(record);
+  }
+}
+
 // Calls visit(RecordView) for the newest version of each key of the range, in order.
 template <typename Visit>
 absl::Status ScanLatest(const Database& database, const rocksdb::Snapshot* snapshot,
@@ -87,7 +99,7 @@ absl::Status ScanLatest(const Database& database, const rocksdb::Snapshot* snaps
     rocksdb::PinnableSlice value;
     KEEL_ASSIGN_OR_RETURN(const bool found,
                           GetLatest(database, snapshot, range.begin, &value, &record));
-    if (found) visit(static_cast<const RecordView&>(record));
+    if (found) GoOn(visit, record);
     return absl::OkStatus();
   }
   const rocksdb::Slice upper = ToSlice(range.end);
@@ -98,7 +110,7 @@ absl::Status ScanLatest(const Database& database, const rocksdb::Snapshot* snaps
     if (!DecodeRecord(ToView(iterator->value()), &record)) {
       return DamagedRecord(database, Family::kLatest);
     }
-    visit(static_cast<const RecordView&>(record));
+    if (!GoOn(visit, record)) break;
   }
   return ToStatus(iterator->status(), base::StrCat("read store ", database.path()));
 }
@@ -109,15 +121,16 @@ absl::Status ScanAt(const Database& database, const rocksdb::Snapshot* snapshot,
                     const KeyRange& range, int64_t revision, Visit&& visit) {
   if (range.empty()) return absl::OkStatus();
   HistoryCursor history(database, snapshot, range, revision);
+  bool go_on = true;
   KEEL_RETURN_IF_ERROR(ScanLatest(database, snapshot, range, [&](const RecordView& newest) {
-    if (newest.mod_revision > revision) return;
-    while (history.valid() && history.record().key < newest.key) {
-      visit(history.record());
-      history.Next();
+    if (newest.mod_revision > revision) return true;
+    for (; go_on && history.valid() && history.record().key < newest.key; history.Next()) {
+      go_on = GoOn(visit, history.record());
     }
-    visit(newest);
+    go_on = go_on && GoOn(visit, newest);
+    return go_on;
   }));
-  for (; history.valid(); history.Next()) visit(history.record());
+  for (; go_on && history.valid(); history.Next()) go_on = GoOn(visit, history.record());
   return history.status();
 }
 

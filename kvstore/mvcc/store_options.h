@@ -9,6 +9,13 @@
 
 namespace keel::kvstore {
 
+// When counts of ranges use an index instead of a walk, and how fine it is; see count_index.h.
+struct CountOptions {
+  int64_t block_keys = 512;  // a count walks over so many at each end of its range
+  int64_t walk_keys = 256;   // a count that ends sooner never looks for the index
+  int64_t min_keys = 4096;   // of the store; with fewer the index is not built; 0: it always is
+};
+
 struct StoreOptions {
   std::string dir;  // created when missing; the store's alone
   // Memory bounds, bytes. Both fill with use; an idle store takes a few MB.
@@ -19,6 +26,7 @@ struct StoreOptions {
   // How long a write waits for room on a full disk before it fails, milliseconds. Nothing is
   // lost meanwhile; reads go on.
   int64_t full_disk_wait_ms = 30'000;
+  CountOptions counts;
   // For tests: drops what was not flushed when the store closes, as a crash does.
   bool crash_on_close = false;
   // What the store stands on; null: the system. It outlives the store.

@@ -195,15 +195,20 @@ absl::Status Writer::ScanNewest(const KeyRange& range, Visit&& visit) const {
 absl::StatusOr<RangeResult> Writer::Range(const RangeOptions& options, RecordVisitor visit) const {
   const KeyRange range = KeyRange::Of(options.key, options.range_end);
   if (options.revision > read_revision()) return ErrFutureRevision();
+  // What is pending is not in the index.
+  const auto no_index = [](std::string_view) {
+    return absl::StatusOr<std::optional<int64_t>>(std::nullopt);
+  };
   if (options.revision <= 0 || options.revision == read_revision()) {
     return ExecuteRange(
-        options, [&](auto&& record) { return ScanNewest(range, record); }, visit);
+        options, [&](auto&& record) { return ScanNewest(range, record); }, INT64_MAX, no_index,
+        visit);
   }
   if (options.revision < compact_revision_) return ErrCompacted();
   return ExecuteRange(
       options,
       [&](auto&& record) { return ScanAt(*database_, nullptr, range, options.revision, record); },
-      visit);
+      INT64_MAX, no_index, visit);
 }
 
 void Writer::Compact(int64_t revision) {

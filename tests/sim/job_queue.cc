@@ -21,9 +21,8 @@ JobQueue* JobQueue::current() { return in_call; }
 
 void JobQueue::Schedule(const Job& job) {
   const std::lock_guard lock(mutex_);
-  const auto behind = std::find_if(queue_.begin(), queue_.end(), [&](const Job& other) {
-    return other.priority < job.priority;
-  });
+  const auto behind = std::find_if(queue_.begin(), queue_.end(),
+                                   [&](const Job& other) { return other.priority < job.priority; });
   queue_.insert(behind, job);
 }
 
