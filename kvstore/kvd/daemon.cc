@@ -16,6 +16,7 @@
 #include "base/strings.h"
 #include "kvstore/server/concurrency_service.h"
 #include "kvstore/server/join.h"
+#include "kvstore/server/json_gateway.h"
 #include "kvstore/server/maintenance_service.h"
 #include "kvstore/server/metrics.h"
 #include "kvstore/server/server.h"
@@ -119,6 +120,7 @@ class Daemon {
   std::unique_ptr<watch::Service> watch_;
   std::unique_ptr<rpc::Server> rpc_;
   std::unique_ptr<ConcurrencyService> concurrency_;
+  std::unique_ptr<JsonGateway> json_;
   std::unique_ptr<rpc::Server> metrics_rpc_;
 };
 
@@ -268,6 +270,15 @@ absl::Status Daemon::Serve() {
   server_->RegisterOn(rpc_.get());
   watch_->Register(*rpc_);
   concurrency_ = std::make_unique<ConcurrencyService>(rpc_.get(), &io_);
+  if (config_.grpc_gateway) {
+    json_ = std::make_unique<JsonGateway>(*rpc_, &io_);
+    rpc_->SetHttpHandler(
+        [this, other = server_->HttpHandler()](rpc::HttpRequest request, rpc::HttpRespond respond) {
+          if (!JsonGateway::Serves(request.path))
+            return other(std::move(request), std::move(respond));
+          json_->Handle(std::move(request), std::move(respond));
+        });
+  }
   for (const Url& url : config_.listen_client_urls) {
     KEEL_ASSIGN_OR_RETURN(const uint16_t port, rpc_->Listen(url.host, url.port));
     Log().info("serving clients on {} port={}", url.ToString(), port);
@@ -313,7 +324,10 @@ void Daemon::TearDown() {
   if (server_ != nullptr) server_->Stop();
   if (metrics_rpc_ != nullptr) metrics_rpc_->Stop();
   if (rpc_ != nullptr) rpc_->Stop();
-  if (concurrency_ != nullptr) RunOn(io_, [this] { concurrency_.reset(); });
+  RunOn(io_, [this] {
+    concurrency_.reset();
+    json_.reset();
+  });
   if (hub_ != nullptr) RunOn(apply_, [this] { hub_->Stop(); });
   if (node_ != nullptr) node_->Stop(base::Duration::zero());
   if (transport_ != nullptr) transport_->Stop();

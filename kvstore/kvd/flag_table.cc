@@ -58,7 +58,7 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kMember, "max-txn-ops", kNumber, kUsed, "128", "Operations allowed in one transaction."},
     {kMember, "max-request-bytes", kNumber, kUsed, "1572864", "Bytes allowed in one request."},
     {kMember, "max-concurrent-streams", kNumber, kUsed, "4294967295", "Streams that one client connection may have open."},
-    {kMember, "enable-grpc-gateway", kBool, kNone, "true", "the JSON gateway is not served"},
+    {kMember, "enable-grpc-gateway", kBool, kUsed, "true", "Serve the API as JSON under /v3/, too."},
     {kMember, "grpc-keepalive-min-time", kDuration, kNone, "5s", "pings of clients are answered at any rate that is no flood"},
     {kMember, "grpc-keepalive-interval", kDuration, kNone, "2h", "the server sends no pings of its own"},
     {kMember, "grpc-keepalive-timeout", kDuration, kNone, "20s", "the server sends no pings of its own"},
@@ -111,7 +111,7 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kSecurity, "cipher-suites", kText, kRefused, "", kNoTls},
     {kSecurity, "tls-min-version", kText, kNone, "TLS1.2", "TLS is not offered yet"},
     {kSecurity, "tls-max-version", kText, kNone, "", "TLS is not offered yet"},
-    {kSecurity, "cors", kText, kRefused, "*", "origins are not checked; nothing is served to browsers but /health, /version and /metrics"},
+    {kSecurity, "cors", kText, kRefused, "*", "origins are not checked: any page may call the JSON gateway, as by default in etcd"},
     {kSecurity, "host-whitelist", kText, kRefused, "*", "host names of requests are not checked"},
 
     {kAuth, "auth-token", kText, kRefused, "simple", kNoAuth},

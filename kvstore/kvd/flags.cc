@@ -286,6 +286,7 @@ absl::Status Fill(const Values& values, ServerConfig& config) {
   }
   config.initial_cluster_existing = state == "existing";
   config.initial_cluster_token = values.Text("initial-cluster-token");
+  config.grpc_gateway = values.Bool("enable-grpc-gateway");
   config.strict_reconfig_check = values.Bool("strict-reconfig-check");
 
   KEEL_ASSIGN_OR_RETURN(config.heartbeat_ms, values.Unsigned("heartbeat-interval"));

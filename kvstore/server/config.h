@@ -35,6 +35,7 @@ struct ServerConfig {
   std::string initial_cluster_token = "etcd-cluster";
   bool token_given = false;  // as name_given
   bool strict_reconfig_check = true;
+  bool grpc_gateway = true;  // the API as JSON under /v3/
 
   uint64_t heartbeat_ms = 100;
   uint64_t election_ms = 1000;
