@@ -71,6 +71,22 @@ TEST_F(StateMachineTest, LaterEntriesOfABatchSeeEarlierOnes) {
   EXPECT_EQ(machine_.Get("a", 4), "(none)");
 }
 
+TEST_F(StateMachineTest, ATransactionComparesWithWhatTheBatchWroteBeforeIt) {
+  kv::Command txn;
+  auto* compare = txn.mutable_txn()->add_compare();
+  compare->set_key("a");
+  compare->set_target(Compare::VALUE);
+  compare->set_result(Compare::EQUAL);
+  compare->set_value("new");
+  txn.mutable_txn()->add_success()->mutable_request_put()->set_key("b");
+  machine_.Run({PutCommand("a", "old")});
+  const auto results = machine_.Run(
+      std::vector<kv::Command>{PutCommand("a", "new"), txn, PutCommand("a", "newer"), txn});
+  ASSERT_EQ(results.size(), 4u);
+  EXPECT_TRUE(TestMachine::Parse<etcdserverpb::TxnResponse>(results[1].body).succeeded());
+  EXPECT_FALSE(TestMachine::Parse<etcdserverpb::TxnResponse>(results[3].body).succeeded());
+}
+
 TEST_F(StateMachineTest, DeletingNothingMakesNoRevision) {
   const ApplyResult result = machine_.Run(DeleteCommand("a", std::string(1, '\0')));
   EXPECT_TRUE(result.status.ok());
