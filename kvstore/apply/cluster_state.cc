@@ -163,10 +163,11 @@ void ClusterState::SetMember(Writer& writer, Member member) {
   members_.Set(std::move(member));
 }
 
-void ClusterState::RemoveMember(Writer& writer, uint64_t id) {
+bool ClusterState::RemoveMember(Writer& writer, uint64_t id) {
   writer.DeleteMeta(IdKey(kMember, id));
   writer.PutMeta(IdKey(kRemoved, id), {});
   members_.Remove(id);
+  return ClearAlarm(writer, {id, etcdserverpb::NOSPACE});
 }
 
 bool ClusterState::RaiseAlarm(Writer& writer, const Alarm& alarm) {

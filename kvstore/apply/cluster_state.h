@@ -37,7 +37,8 @@ class ClusterState {
   void SetLease(Writer& writer, const Lease& lease);
   void RemoveLease(Writer& writer, int64_t id);
   void SetMember(Writer& writer, Member member);
-  void RemoveMember(Writer& writer, uint64_t id);
+  // Its NOSPACE alarm goes with it: nobody else would lower it. True when there was one.
+  bool RemoveMember(Writer& writer, uint64_t id);
   // False when it was (was not) raised already.
   bool RaiseAlarm(Writer& writer, const Alarm& alarm);
   bool ClearAlarm(Writer& writer, const Alarm& alarm);

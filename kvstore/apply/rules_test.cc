@@ -322,6 +322,21 @@ TEST_F(MembersTest, ComeGoAndAreRemembered) {
             "NOT_FOUND: etcdserver: member not found");
 }
 
+TEST_F(MembersTest, NoSpaceOfAMemberGoesWithIt) {
+  ASSERT_EQ(Apply(Change(machine_, Type::kAddVoter, {2, "", {"http://b:1"}, {}, false})), "OK");
+  machine_.Run(AlarmCommand(AlarmRequest::ACTIVATE, 2, etcdserverpb::NOSPACE));
+  machine_.Run(AlarmCommand(AlarmRequest::ACTIVATE, 2, etcdserverpb::CORRUPT));
+  machine_.sink.notices.clear();
+  ASSERT_EQ(Apply(Change(machine_, Type::kRemove, {2, "", {}, {}, false})), "OK");
+  // That the data may differ does not end with the member: a person has to look.
+  EXPECT_THAT(machine_->alarms(), ElementsAre(Alarm{2, etcdserverpb::CORRUPT}));
+  EXPECT_THAT(machine_.sink.notices, ElementsAre("alarms", "members"));
+  // Its last words come late.
+  const auto late = machine_.Run(AlarmCommand(AlarmRequest::ACTIVATE, 2, etcdserverpb::NOSPACE));
+  EXPECT_EQ(TestMachine::Parse<etcdserverpb::AlarmResponse>(late.body).alarms_size(), 0);
+  EXPECT_FALSE(machine_->HasAlarm(etcdserverpb::NOSPACE));
+}
+
 TEST_F(MembersTest, LearnersAreFew) {
   EXPECT_EQ(Apply(Change(machine_, Type::kAddLearner, {2, "", {"http://b:1"}, {}, false})), "OK");
   EXPECT_EQ(Apply(Change(machine_, Type::kAddLearner, {3, "", {"http://c:1"}, {}, false})),

@@ -115,6 +115,7 @@ class Machine : public KvStateMachine {
   std::string cluster_version() const override { return state_.version(); }
   StoreSizes sizes(base::Duration max_age) const override { return store_->sizes(max_age); }
   absl::Status background_status() const override { return store_->background_status(); }
+  absl::Status ResumeFlushes() override { return store_->Resume(); }
   void WhenPhysicallyCompacted(int64_t revision,
                                absl::AnyInvocable<void(absl::Status)> done) override {
     store_->WhenPhysicallyCompacted(revision, std::move(done));
@@ -196,7 +197,9 @@ class Machine : public KvStateMachine {
     if (status.ok()) {
       for (const raft::ConfChangeSingle& single : committed.change.changes) {
         if (single.type == Type::kRemove) {
-          state_.RemoveMember(writer, single.node);
+          if (state_.RemoveMember(writer, single.node)) {
+            notices_.push_back([](ApplySink& sink) { sink.OnAlarmsChanged(); });
+          }
         } else if (context.promote()) {
           Member member = *state_.members().Find(single.node);
           member.is_learner = false;

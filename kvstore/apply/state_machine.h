@@ -117,6 +117,9 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
   // ResourceExhausted: the disk is full (raise NOSPACE). Apply goes on in memory
   // for a while, then fails.
   virtual absl::Status background_status() const = 0;
+  // Flushes again after a full disk; OK when the store can. Takes as long as a flush: not for
+  // a loop that others wait for.
+  virtual absl::Status ResumeFlushes() = 0;
 
   // Calls back, on a thread of the store's own, when what was compacted up to
   // `revision` is gone from this member's disk. At once if it is already.

@@ -106,11 +106,26 @@ class Database::Listener : public rocksdb::EventListener {
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
     owner_->flushed_.store(true, std::memory_order_release);
   }
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) override {
     const absl::Status translated = ToStatus(*status, base::StrCat("store ", owner_->path_));
     base::Log().error("store background error status={}", translated.ToString());
+    if (reason == rocksdb::BackgroundErrorReason::kCompaction &&
+        absl::IsResourceExhausted(translated)) {
+      // RocksDB tries it again in any case. As an error of its own it would let flushes begin and
+      // refuse to install them, and 7.8 then forgets to give their memtables back: the next flush
+      // waits for ever (facebook/rocksdb#11872).
+      *status = rocksdb::Status::OK();
+    }
     base::MutexLock lock(&owner_->mutex_);
+    if (status->ok() && !owner_->background_status_.ok() && !owner_->compaction_failed_) return;
     owner_->background_status_ = translated;
+    owner_->compaction_failed_ = status->ok();
+  }
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& info) override {
+    if (!info.status.ok()) return;
+    base::MutexLock lock(&owner_->mutex_);
+    if (owner_->compaction_failed_) owner_->background_status_ = absl::OkStatus();
+    owner_->compaction_failed_ = false;
   }
   void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) override {
     if (!info.new_bg_error.ok()) return;
@@ -262,6 +277,7 @@ absl::Status Database::Resume() {
   KEEL_RETURN_IF_ERROR(ToStatus(db_->Resume(), base::StrCat("resume store ", path_)));
   base::MutexLock lock(&mutex_);
   background_status_ = absl::OkStatus();
+  compaction_failed_ = false;
   return absl::OkStatus();
 }
 

@@ -107,6 +107,7 @@ class Database {
   std::unique_ptr<CountIndex> counts_;
   mutable base::Mutex mutex_;
   absl::Status background_status_ ABSL_GUARDED_BY(mutex_);
+  bool compaction_failed_ ABSL_GUARDED_BY(mutex_) = false;  // that is all background_status_ says
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 };

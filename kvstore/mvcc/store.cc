@@ -277,5 +277,6 @@ StoreSizes Store::sizes(base::Duration max_age) const {
 }
 
 absl::Status Store::background_status() const { return database()->background_status(); }
+absl::Status Store::Resume() { return database()->Resume(); }
 
 }  // namespace keel::kvstore

@@ -8,7 +8,7 @@
 // A folder that CURRENT does not name is what a crash left of a swap; Open
 // removes it.
 //
-// Thread-safety: view(), sizes(), background_status() and
+// Thread-safety: view(), sizes(), background_status(), Resume() and
 // WhenPhysicallyCompacted from any thread; all else on the apply loop.
 #pragma once
 
@@ -75,6 +75,8 @@ class Store {
   // Measured anew when the last measure is older than `max_age`.
   StoreSizes sizes(base::Duration max_age) const;
   absl::Status background_status() const;
+  // Flushes again after a full disk; OK when writes and flushes go on. Takes as long as a flush.
+  absl::Status Resume();
 
  private:
   explicit Store(const StoreOptions& options) : options_(options) {}

@@ -19,6 +19,8 @@ constexpr int64_t kBudgetMin = 64 << 10;
 constexpr int64_t kBudgetMax = 64 << 20;
 constexpr int64_t kBudgetPart = 4;
 
+constexpr base::Duration kResumeEvery = std::chrono::seconds(1);
+
 }  // namespace
 
 SpaceWatch::SpaceWatch(ServerContext* context, Proposals* proposals, base::FileSystem* fs)
@@ -66,7 +68,9 @@ std::string SpaceWatch::Shortage(bool raised, bool fresh) {
 }
 
 void SpaceWatch::Tick() {
+  ResumeStore();
   if (proposing_) return;
+  const bool predecessors = proposals_->TakePredecessors();  // before the look at the alarms
   bool raised = false;
   for (const Alarm& alarm : context_->machine->alarms()) {
     raised |= alarm.member_id == context_->member_id && alarm.type == pb::NOSPACE;
@@ -77,6 +81,8 @@ void SpaceWatch::Tick() {
     own_alarm_ |= raised;
     AskWhenCaughtUp();
   }
+  // Or it was in a log of those that had not committed it.
+  own_alarm_ |= raised && predecessors;
 
   std::string shortage;
   {
@@ -93,6 +99,28 @@ void SpaceWatch::Tick() {
     base::Log().info("there is room again: writes go on");
     Propose(false);
   }
+}
+
+void SpaceWatch::ResumeStore() {
+  const base::TimePoint now = context_->loop->Now();
+  if (resuming_ || now - resumed_at_ < kResumeEvery) return;
+  if (!absl::IsResourceExhausted(context_->machine->background_status())) return;
+  const ServerConfig& config = context_->config;
+  if (const auto space = fs_->GetSpace(config.member_dir());
+      space.ok() &&
+      space->free_bytes < std::min(config.disk_reserve_bytes, space->total_bytes / 10)) {
+    return;
+  }
+  resuming_ = true;
+  resumed_at_ = now;
+  context_->NextWorker().Post([this] {
+    const absl::Status status = context_->machine->ResumeFlushes();
+    context_->loop->Post([this, status] {
+      resuming_ = false;
+      // RocksDB may be busy with a recovery of its own, and the next tick looks again.
+      base::Log().info("the disk of the store has room again; resume: {}", status.ToString());
+    });
+  });
 }
 
 void SpaceWatch::AskWhenCaughtUp() {

@@ -5,6 +5,10 @@
 // store is larger than the quota, or when the store says that it cannot write.
 // An alarm that a person raised through the API is left alone.
 //
+// A store that met the full disk is asked to flush again as soon as the disk has
+// the reserve free, once a second, on a worker: RocksDB looks by itself only
+// every few seconds, and not after every kind of failure.
+//
 // A writer faster than the clock is met by its bytes: each write that this
 // member takes in spends a budget, a part of the room that was left at the last
 // look, and when it is spent the next write looks again.
@@ -18,6 +22,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "base/file.h"
+#include "base/loop.h"
 #include "base/mutex.h"
 #include "kvstore/server/context.h"
 #include "kvstore/server/proposals.h"
@@ -42,6 +47,8 @@ class SpaceWatch {
   // bounds, so that the alarm does not flicker; `fresh` asks the store anew for its size.
   std::string Shortage(bool raised, bool fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Propose(bool activate);
+  // Asks the store to go on, if it stopped for want of room and there is some.
+  void ResumeStore();
   void AskWhenCaughtUp();
 
   ServerContext* const context_;
@@ -57,6 +64,8 @@ class SpaceWatch {
   bool asking_ = false;
   bool own_alarm_ = false;  // the alarm that stands is this watch's
   bool proposing_ = false;
+  bool resuming_ = false;
+  base::TimePoint resumed_at_{};  // tried last
 };
 
 }  // namespace keel::kvstore

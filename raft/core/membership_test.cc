@@ -174,6 +174,26 @@ TEST(MembershipTest, AMemberWithACommittedChangeUnappliedDoesNotCampaign) {
   EXPECT_EQ(net.raft(2).role(), Role::kPreCandidate);
 }
 
+// Else those that stay could lose power, forget it, and elect nobody without the one that went.
+TEST(MembershipTest, ACommittedChangeIsSyncedWhereItIsApplied) {
+  Network net({1, 2, 3});
+  net.Elect(1);
+  int handed_out = 0;
+  for (const NodeId id : {1, 2}) {
+    net[id].on_ready = [&](const Ready& ready) {
+      for (const Entry& entry : ready.committed) {
+        if (entry.type != EntryType::kConfChange) continue;
+        ++handed_out;
+        EXPECT_TRUE(ready.must_sync);
+        ASSERT_TRUE(ready.hard_state.has_value());
+        EXPECT_GE(ready.hard_state->commit, entry.index);
+      }
+    };
+  }
+  MustPropose(net, 1, Change({{Type::kRemove, 3}}));
+  EXPECT_EQ(handed_out, 2);
+}
+
 TEST(MembershipTest, ALeaderThatIsRemovedHandsOver) {
   Network net({1, 2, 3});
   net.Elect(1);

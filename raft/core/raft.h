@@ -116,7 +116,8 @@ struct Ready {
   std::optional<SnapshotMeta> snapshot;
   std::vector<Entry> entries;
   std::optional<HardState> hard_state;
-  bool must_sync = false;  // false when only `commit` changed: no fsync owed
+  // False when only `commit` changed, and not over a change of membership: no fsync owed.
+  bool must_sync = false;
 
   // May be sent at once, beside the writes above.
   std::vector<Message> messages;

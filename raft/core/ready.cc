@@ -50,7 +50,13 @@ Ready Raft::Impl::TakeReady() {
     ready.entries = spares_.Entries();
     ready.must_sync = log_.TakePending(ready.id, &ready.snapshot, &ready.entries);
   }
-  if (const HardState hard = CurrentHardState(); hard != last_hard_state_) {
+  // That a change of membership is committed must outlive a loss of power: members that knew it,
+  // let those that it removes go, and forgot it could elect nobody without them.
+  const bool changes_conf =
+      std::any_of(ready.committed.begin(), ready.committed.end(),
+                  [](const Entry& entry) { return entry.type == EntryType::kConfChange; });
+  ready.must_sync |= changes_conf;
+  if (const HardState hard = CurrentHardState(); hard != last_hard_state_ || changes_conf) {
     ready.must_sync |= (hard.term != last_hard_state_.term || hard.vote != last_hard_state_.vote) &&
                        !KEEL_MUTATION(kUnsyncedHardState);
     ready.hard_state = hard;

@@ -95,8 +95,20 @@ void Membership::OnConf(SimMember& member, raft::Index index, const raft::ConfSt
   const bool is_in = In(conf, member.id());
   if (is_in) member.set_was_in_conf();
   if (!was_in || is_in || IsGone(member.id())) return;
+  StopRemoved(member);
+}
+
+void Membership::StopRemoved(SimMember& member) {
+  if (!stopping_.insert(member.id()).second) return;
   sim_.world().After(sim_.world().random().Between(kMilli, 3 * kSecond), [this, &member] {
-    if (Belongs(member.id())) return;
+    stopping_.erase(member.id());
+    if (Belongs(member.id()) || IsGone(member.id())) return;
+    const bool known = conf_.voters_outgoing.empty() &&
+                       std::all_of(conf_.voters.begin(), conf_.voters.end(), [this](NodeId id) {
+                         SimMember* const voter = sim_.Find(id);
+                         return voter->up() && voter->node().applied_index() >= conf_index_;
+                       });
+    if (!known) return StopRemoved(member);
     gone_.insert(member.id());
     sim_.world().Note(member.id(), "was removed, and stops");
     member.Crash(SimDisk::CrashKind::kProcess);
@@ -105,9 +117,9 @@ void Membership::OnConf(SimMember& member, raft::Index index, const raft::ConfSt
 
 void Membership::OnHealed() {
   for (const auto& member : sim_.members()) {
-    if (Belongs(member->id()) || !member->was_in_conf()) continue;
-    gone_.insert(member->id());
-    member->Crash(SimDisk::CrashKind::kProcess);
+    if (!Belongs(member->id()) && member->was_in_conf() && !IsGone(member->id())) {
+      StopRemoved(*member);
+    }
   }
 }
 

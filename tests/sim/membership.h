@@ -44,6 +44,9 @@ class Membership {
 
  private:
   static bool In(const raft::ConfState& conf, raft::NodeId id);
+  // Stops one that was removed, once all voters that stay have applied that. Else, where they
+  // lose power at once and have it of nobody, the voters of before are needed to elect.
+  void StopRemoved(SimMember& member);
   void Propose(raft::ConfChange change);
   raft::NodeId AddSpare();
   void Repair();
@@ -53,6 +56,7 @@ class Membership {
   raft::Index conf_index_ = 0;
   raft::NodeId next_id_ = 0x10;
   std::set<raft::NodeId> gone_;
+  std::set<raft::NodeId> stopping_;
   std::map<raft::NodeId, raft::NodeId> replacements_;  // lost → new; 0: none yet
   bool repairing_ = false;
   bool someone_leaves_ = false;
