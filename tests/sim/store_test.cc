@@ -284,6 +284,35 @@ TEST(SimStoreTest, AFullDiskEndsAsAnError) {
   EXPECT_GT(sum.errors, 10u);
 }
 
+// RocksDB must not take a compaction's failure for a reason to refuse what flushes wrote: it would
+// never give their memtables back.
+TEST(SimStoreTest, FlushesGoOnAfterACompactionMetAFullDisk) {
+  SimDisk disk({});
+  RocksDbHost host(disk, {});
+  Member member(disk, host);
+  Commands commands(3);
+  ASSERT_TRUE(member.Open().ok());
+  ASSERT_TRUE(member.Apply(commands, 60).ok());
+  ASSERT_GT(member->view()->compact_revision(), 0);
+  member->Flush();
+  host.Settle();  // the flush; the removal of history waits for Pump
+  ASSERT_EQ(member->DurableIndex(), 60u);
+
+  disk.set_capacity(disk.used_bytes());
+  host.Pump();
+  EXPECT_TRUE(absl::IsResourceExhausted(member->background_status()))
+      << member->background_status();
+  disk.set_capacity(1 << 30);
+  for (uint64_t applied = 70; applied <= 90; applied += 10) {
+    ASSERT_TRUE(member.Apply(commands, 10).ok());
+    member->Flush();
+    host.Pump();
+    EXPECT_EQ(member->DurableIndex(), applied);
+  }
+  EXPECT_TRUE(member->ResumeFlushes().ok());
+  EXPECT_TRUE(member->background_status().ok()) << member->background_status();
+}
+
 TEST(SimStoreTest, TheSameSeedIsTheSameRunToTheBit) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     const DiskFaults faults{.read_error_ppm = seed % 2 == 0 ? 300u : 0u,
