@@ -122,7 +122,9 @@ def simulate(check, name, timeout, seeds_max):
                 continue
             begun = re.findall(r"^seed (\d+) ", text, re.M)  # keel-core-sim
             if code is None:
-                return {**result, "seeds": int(begun[-1]) if begun else result["seeds"], "why": "timeout"}
+                if begun:  # it was ended before it could tell how often
+                    result.update(seeds=int(begun[-1]), hits=None)
+                return {**result, "why": "timeout"}
             failed = sorted((int(seed), why) for seed, why in re.findall(r"^FAILED seed (\d+): (.*)", text, re.M))
             at = failed[0][0] if failed else int(begun[-1])
             why = failed[0][1].split(": ")[0][:60] if failed else reason(text)
@@ -165,10 +167,10 @@ def cell(result):
     if result is None:
         return "–"
     if not result["caught"]:
+        if result.get("hits") == 0:
+            return f"not reached ({result['seeds']} seeds)"
         if result.get("why") == "timeout":
             return f"no ({result['seeds']} seeds, then out of time)"
-        if result.get("hits") == 0:
-            return "not reached"
         return f"no ({result['seeds']} seeds)" if "seeds" in result else "no"
     return f"{result['seeds']}: {result['why']}" if "seeds" in result else result["why"]
 
