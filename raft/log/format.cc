@@ -264,19 +264,9 @@ void BatchBuilder::Restart(uint32_t tag, uint64_t offset, uint64_t number) {
   pending_ = false;
 }
 
-void BatchBuilder::Append(std::string_view bytes) {
-  if (!parts_.empty() && parts_.back().data == nullptr) {
-    parts_.back().size += bytes.size();
-  } else {
-    parts_.push_back({nullptr, arena_.size(), bytes.size()});
-  }
-  arena_.append(bytes);
-  end_ += bytes.size();
-}
-
 void BatchBuilder::AddRaw(std::string_view bytes) {
   KEEL_CHECK(!pending_);
-  Append(bytes);
+  std::memcpy(Reserve(bytes.size()), bytes.data(), bytes.size());
 }
 
 void BatchBuilder::Add(RecordType type, std::string_view body) { Begin(type, 0, body, {}, true); }
@@ -306,37 +296,49 @@ uint64_t BatchBuilder::AddEntry(GroupId group, RecordType type, const Entry& ent
   return offset;
 }
 
+// Room for `bytes` at the end, zeroed.
+char* BatchBuilder::Reserve(size_t bytes) {
+  const size_t at = arena_.size();
+  if (!parts_.empty() && parts_.back().data == nullptr) {
+    parts_.back().size += bytes;
+  } else {
+    parts_.push_back({nullptr, at, bytes});
+  }
+  arena_.resize(at + bytes);
+  end_ += bytes;
+  return arena_.data() + at;
+}
+
 // Copies `data`, or refers to them.
 void BatchBuilder::Begin(RecordType type, uint8_t entry_type, std::string_view fixed,
                          std::string_view data, bool copy) {
   if (pending_) FinishPending(false);
   const size_t body_bytes = fixed.size() + data.size();
   KEEL_CHECK(body_bytes <= UINT32_MAX, "record of ", body_bytes, " bytes");
-  char header[kRecordHeaderBytes] = {};
+  pending_ = true;
+  pending_at_ = arena_.size();
+  pending_offset_ = end_;
+  pending_fixed_bytes_ = fixed.size() + (copy ? data.size() : 0);
+  pending_data_ = copy ? std::string_view() : data;
+
+  const size_t padding_bytes = RecordBytes(body_bytes) - kRecordHeaderBytes - body_bytes;
+  char* const header =
+      Reserve(kRecordHeaderBytes + pending_fixed_bytes_ + (copy ? padding_bytes : 0));
   const auto length = static_cast<uint32_t>(body_bytes);
   std::memcpy(header + 4, &length, 4);
   std::memcpy(header + 8, &number_, 8);
   std::memcpy(header + kTagAt, &tag_, 4);
   header[20] = static_cast<char>(type);
   header[22] = static_cast<char>(entry_type);
-
-  pending_ = true;
-  pending_at_ = arena_.size();
-  pending_offset_ = end_;
-  pending_fixed_bytes_ = fixed.size();
-  Append({header, sizeof(header)});
-  Append(fixed);
+  std::memcpy(header + kRecordHeaderBytes, fixed.data(), fixed.size());
   if (copy) {
-    pending_fixed_bytes_ += data.size();
-    pending_data_ = {};
-    Append(data);
-  } else {
-    pending_data_ = data;
-    parts_.push_back({data.data(), 0, data.size()});
-    end_ += data.size();
+    if (!data.empty())
+      std::memcpy(header + kRecordHeaderBytes + fixed.size(), data.data(), data.size());
+    return;
   }
-  static constexpr char kZeros[kRecordAlignBytes] = {};
-  Append({kZeros, RecordBytes(body_bytes) - kRecordHeaderBytes - body_bytes});
+  parts_.push_back({data.data(), 0, data.size()});
+  end_ += data.size();
+  Reserve(padding_bytes);
 }
 
 void BatchBuilder::FinishPending(bool last) {
@@ -344,7 +346,7 @@ void BatchBuilder::FinishPending(bool last) {
   if (last) header[21] = static_cast<char>(kFlagLastOfBatch);
   uint32_t crc = ExtendCrc32c(tag_, Bytes(pending_offset_));
   crc = ExtendCrc32c(crc, {header + 4, kRecordHeaderBytes - 4 + pending_fixed_bytes_});
-  crc = ExtendCrc32c(crc, pending_data_);
+  if (!pending_data_.empty()) crc = ExtendCrc32c(crc, pending_data_);
   std::memcpy(header, &crc, 4);
 }
 

@@ -183,7 +183,7 @@ class BatchBuilder {
   void Begin(RecordType type, uint8_t entry_type, std::string_view fixed, std::string_view data,
              bool copy);
   void FinishPending(bool last);
-  void Append(std::string_view bytes);
+  char* Reserve(size_t bytes);
 
   uint32_t tag_;
   uint64_t start_;

@@ -20,7 +20,8 @@ class SlidingVector {
   T& back() { return items_.back(); }
   const T& back() const { return items_.back(); }
 
-  void push_back(T item) { items_.push_back(std::move(item)); }
+  void push_back(const T& item) { items_.push_back(item); }
+  void push_back(T&& item) { items_.push_back(std::move(item)); }
   // REQUIRES: not empty.
   void pop_back() {
     items_.pop_back();
