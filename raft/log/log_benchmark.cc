@@ -16,6 +16,7 @@
 
 #include "base/asio_loop.h"
 #include "base/manual_loop.h"
+#include "base/strings.h"
 #include "raft/log/log.h"
 
 namespace keel::raft {
@@ -85,15 +86,18 @@ void BM_LogAgainstDisk(benchmark::State& state) {
     log_us.push_back(std::chrono::duration<double, std::micro>(now() - middle).count());
   }
   if (durable != static_cast<Index>(state.iterations())) std::abort();
-  const auto percentile = [](std::vector<double>& values, size_t percent) {
-    const auto wanted = values.begin() + static_cast<ptrdiff_t>(values.size() * percent / 100);
+  const auto percentile = [](std::vector<double>& values, int percent) {
+    const auto wanted = values.begin() + static_cast<ptrdiff_t>(values.size()) * percent / 100;
     std::nth_element(values.begin(), wanted, values.end());
     return *wanted;
   };
-  state.counters["bare_p50_us"] = percentile(bare_us, 50);
-  state.counters["log_p50_us"] = percentile(log_us, 50);
-  state.counters["bare_p10_us"] = percentile(bare_us, 10);
-  state.counters["log_p10_us"] = percentile(log_us, 10);
+  for (const auto& [name, percent] : {std::pair("p10", 10), std::pair("p50", 50)}) {
+    const double bare = percentile(bare_us, percent);
+    const double log_time = percentile(log_us, percent);
+    state.counters[base::StrCat("bare_", name, "_us")] = bare;
+    state.counters[base::StrCat("log_", name, "_us")] = log_time;
+    state.counters[base::StrCat("ratio_", name)] = log_time / bare;
+  }
   log.reset();
   loop.RunUntilIdle();
   std::filesystem::remove_all(dir);
