@@ -9,9 +9,9 @@
 // One thread only.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "base/loop.h"
 
@@ -40,9 +40,13 @@ class ManualLoop final : public Loop {
 
   // Runs one task; false when there is none.
   bool RunOne() {
-    if (tasks_.empty()) return false;
-    Task task = std::move(tasks_.front());
-    tasks_.pop_front();
+    if (next_ == running_.size()) {
+      running_.clear();
+      next_ = 0;
+      running_.swap(tasks_);
+      if (running_.empty()) return false;
+    }
+    Task task = std::move(running_[next_++]);
     task();
     return true;
   }
@@ -68,7 +72,10 @@ class ManualLoop final : public Loop {
  private:
   TimePoint now_{};
   TimerId next_id_ = 1;
-  std::deque<Task> tasks_;
+  // Two lists that keep their memory: posting allocates nothing in a steady state.
+  std::vector<Task> tasks_;    // posted since running_ was begun
+  std::vector<Task> running_;  // from next_ on
+  size_t next_ = 0;
   std::map<std::pair<TimePoint, TimerId>, Task> timers_;
 };
 

@@ -1,5 +1,5 @@
-// A FileSystem in memory, for benchmarks that leave the disk out: syncs do
-// nothing. One thread.
+// A FileSystem in memory, for tests and benchmarks that leave the disk out: syncs
+// do nothing. One thread.
 #pragma once
 
 #include <algorithm>
@@ -11,11 +11,11 @@
 
 #include "base/file.h"
 
-namespace keel::bench {
+namespace keel::base {
 
-class MemoryFiles final : public base::FileSystem {
+class MemoryFiles final : public FileSystem {
  public:
-  absl::StatusOr<std::unique_ptr<base::File>> Open(const std::string& path, Mode mode) override {
+  absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, Mode mode) override {
     auto& data = files_[path];
     const bool must_exist = mode == Mode::kRead || mode == Mode::kReadWrite;
     if (data == nullptr && must_exist) {
@@ -24,7 +24,7 @@ class MemoryFiles final : public base::FileSystem {
     }
     if (data == nullptr) data = std::make_shared<std::string>();
     if (mode == Mode::kCreateEmpty) data->clear();
-    return std::unique_ptr<base::File>(new OpenFile(path, data));
+    return std::unique_ptr<File>(new OpenFile(path, data));
   }
   absl::Status CreateDirs(const std::string&) override { return absl::OkStatus(); }
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
@@ -49,15 +49,15 @@ class MemoryFiles final : public base::FileSystem {
     return absl::OkStatus();
   }
   absl::Status SyncDir(const std::string&) override { return absl::OkStatus(); }
-  absl::StatusOr<std::unique_ptr<base::FileLock>> Lock(const std::string&) override {
-    return std::make_unique<base::FileLock>();
+  absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string&) override {
+    return std::make_unique<FileLock>();
   }
   absl::StatusOr<Space> GetSpace(const std::string&) override {
     return Space{1ull << 40, 1ull << 40};
   }
 
  private:
-  class OpenFile final : public base::File {
+  class OpenFile final : public File {
    public:
     OpenFile(std::string path, std::shared_ptr<std::string> data)
         : path_(std::move(path)), data_(std::move(data)) {}
@@ -93,4 +93,4 @@ class MemoryFiles final : public base::FileSystem {
   std::map<std::string, std::shared_ptr<std::string>> files_;
 };
 
-}  // namespace keel::bench
+}  // namespace keel::base

@@ -20,8 +20,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/manual_loop.h"
+#include "base/memory_files.h"
 #include "base/strings.h"
-#include "bench/raft/memory_files.h"
 #include "raft/core/memory_log.h"
 #include "raft/driver/node.h"
 #include "raft/transport/memory_transport.h"
@@ -126,7 +126,7 @@ class CountingMachine final : public StateMachine {
 
 void BM_Nodes(benchmark::State& state) {
   base::Log().set_level(spdlog::level::err);
-  bench::MemoryFiles files;
+  base::MemoryFiles files;
   base::ManualLoop loop;
   MemoryNetwork network;
   std::vector<std::unique_ptr<MemoryTransport>> transports;
