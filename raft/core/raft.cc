@@ -111,6 +111,7 @@ void Raft::Tick() { impl_->Tick(); }
 absl::Status Raft::Step(Message message) { return impl_->Step(std::move(message)); }
 absl::Status Raft::Propose(Payload data) { return impl_->Propose({&data, 1}); }
 absl::Status Raft::Propose(std::vector<Payload> data) { return impl_->Propose(data); }
+absl::Status Raft::Propose(std::span<Payload> data) { return impl_->Propose(data); }
 absl::Status Raft::ProposeConfChange(const ConfChange& change) {
   return impl_->ProposeConfChange(change);
 }

@@ -29,6 +29,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -185,6 +186,8 @@ class Raft {
   absl::Status Propose(Payload data);
   // The same for several at once: all or none.
   absl::Status Propose(std::vector<Payload> data);
+  // The same out of the caller's list, which keeps what was refused.
+  absl::Status Propose(std::span<Payload> data);
   // FailedPrecondition while another change is not yet applied.
   absl::Status ProposeConfChange(const ConfChange& change);
   // Tells the core that a committed kConfChange entry was applied; for one that

@@ -17,6 +17,9 @@ absl::Status Raft::Impl::Propose(std::span<Payload> data) {
   proposals_.resize(data.size());
   for (size_t i = 0; i < data.size(); ++i) proposals_[i].data = std::move(data[i]);
   const absl::Status status = ProposeEntries(proposals_);
+  if (!status.ok()) {
+    for (size_t i = 0; i < data.size(); ++i) data[i] = std::move(proposals_[i].data);
+  }
   proposals_.clear();
   return status;
 }

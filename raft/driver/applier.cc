@@ -10,6 +10,10 @@
 
 namespace keel::raft {
 
+namespace {
+constexpr size_t kRunKept = 4096;  // entries' places kept in memory from one batch to the next
+}  // namespace
+
 Applier::Applier(StateMachine* state_machine, base::FileSystem* fs, base::Loop* loop,
                  base::Loop* apply_loop, AppliedState applied, OnApplied on_applied,
                  OnError on_error)
@@ -21,76 +25,110 @@ Applier::Applier(StateMachine* state_machine, base::FileSystem* fs, base::Loop* 
       on_error_(std::move(on_error)),
       applied_(std::move(applied)) {}
 
-void Applier::Apply(std::vector<Entry> entries) {
-  apply_loop_->Post([self = shared_from_this(), entries = std::move(entries)]() mutable {
-    if (self->queued_.empty()) {
-      self->queued_ = std::move(entries);
+void Applier::Apply(std::vector<Entry>* entries) {
+  {
+    std::lock_guard lock(mu_);
+    if (queued_.empty()) {
+      queued_.swap(*entries);
     } else {
-      self->queued_.insert(self->queued_.end(), std::make_move_iterator(entries.begin()),
-                           std::make_move_iterator(entries.end()));
+      std::move(entries->begin(), entries->end(), std::back_inserter(queued_));
+      entries->clear();
     }
-    if (self->apply_scheduled_) return;
-    // Behind what else is queued on the loop by now: that joins the batch.
-    self->apply_scheduled_ = true;
-    self->apply_loop_->Post([self] { self->ApplyQueued(); });
-  });
+    // What else is queued until it runs joins the batch.
+    if (std::exchange(apply_scheduled_, true)) return;
+  }
+  apply_loop_->Post([self = shared_from_this()] { self->ApplyQueued(); });
 }
 
 void Applier::ApplyQueued() {
-  apply_scheduled_ = false;
-  std::vector<Entry> entries = std::exchange(queued_, {});
-  if (stopped_.load() || entries.empty()) return;
-  std::vector<ConfChange> changes;
-  absl::Status status = ApplyEntries(entries, &changes);
-  if (!status.ok()) return Fail(std::move(status));
-  ToLoop(
-      [self = shared_from_this(), last = applied_.index, changes = std::move(changes)]() mutable {
-        if (!self->stopped_.load()) self->on_applied_(last, std::move(changes));
-      });
-  AnswerReads();
+  {
+    std::lock_guard lock(mu_);
+    apply_scheduled_ = false;
+    applying_.swap(queued_);
+  }
+  if (!stopped_.load() && !applying_.empty()) {
+    if (absl::Status status = ApplyEntries(); status.ok()) {
+      ReportApplied();
+      AnswerReads();
+    } else {
+      Fail(std::move(status));
+    }
+  }
+  applying_.clear();
 }
 
-absl::Status Applier::ApplyEntries(std::vector<Entry>& entries, std::vector<ConfChange>* changes) {
-  std::vector<CommittedEntry> run;
-  run.reserve(entries.size());
+void Applier::ReportApplied() {
+  {
+    std::lock_guard lock(mu_);
+    done_index_ = applied_.index;
+    if (std::exchange(report_scheduled_, true)) return;
+  }
+  ToLoop([self = shared_from_this()] {
+    Index last;
+    {
+      std::lock_guard lock(self->mu_);
+      self->report_scheduled_ = false;
+      last = self->done_index_;
+      self->changes_.swap(self->done_);
+    }
+    if (!self->stopped_.load()) self->on_applied_(last, self->changes_);
+    self->changes_.clear();
+  });
+}
+
+absl::Status Applier::ApplyEntries() {
+  size_t count = 0;  // of run_
+  const auto add = [&](Entry& entry) -> CommittedEntry& {
+    if (count == run_.size()) run_.emplace_back();
+    CommittedEntry& committed = run_[count++];
+    committed.entry = std::move(entry);
+    return committed;
+  };
   Index next = applied_.index + 1;
-  for (Entry& entry : entries) {
+  for (Entry& entry : applying_) {
     KEEL_CHECK(entry.index == next, "entry=", entry.index, " next=", next);
     ++next;
-    CommittedEntry& committed = run.emplace_back();
-    committed.entry = std::move(entry);
-    if (committed.entry.type != EntryType::kConfChange) continue;
-    // The state machine judges the change with everything before it applied.
-    CommittedEntry conf_entry = std::move(run.back());
-    run.pop_back();
-    KEEL_RETURN_IF_ERROR(ApplyRun(&run));
-    conf_entry.conf_after = applied_.conf;
-    auto change = DecodeConfChange(*conf_entry.entry.data);
-    if (change.ok()) {
-      conf_entry.change = *std::move(change);
-      const auto conf = ChangeConf(applied_.conf, conf_entry.change);
-      if (conf.ok() && state_machine_->AcceptConfChange(conf_entry.entry, conf_entry.change)) {
-        conf_entry.conf_after = *conf;
-        changes->push_back(conf_entry.change);
-      }
+    if (entry.type != EntryType::kConfChange) {
+      add(entry);
+      continue;
     }
-    run.push_back(std::move(conf_entry));
+    // The state machine judges the change with everything before it applied.
+    KEEL_RETURN_IF_ERROR(ApplyRun(std::exchange(count, 0)));
+    CommittedEntry& committed = add(entry);
+    committed.conf_after = applied_.conf;
+    auto change = DecodeConfChange(*committed.entry.data);
+    if (!change.ok()) continue;
+    committed.change = *std::move(change);
+    auto conf = ChangeConf(applied_.conf, committed.change);
+    if (conf.ok() && state_machine_->AcceptConfChange(committed.entry, committed.change)) {
+      committed.conf_after = *std::move(conf);
+      std::lock_guard lock(mu_);
+      done_.push_back(committed.change);
+    }
   }
-  return ApplyRun(&run);
+  KEEL_RETURN_IF_ERROR(ApplyRun(count));
+  if (run_.size() > kRunKept) {
+    run_.resize(kRunKept);
+    run_.shrink_to_fit();
+  }
+  return absl::OkStatus();
 }
 
-absl::Status Applier::ApplyRun(std::vector<CommittedEntry>* run) {
-  if (run->empty()) return absl::OkStatus();
-  KEEL_RETURN_IF_ERROR(state_machine_->Apply(*run));
-  const CommittedEntry& last = run->back();
-  applied_.index = last.entry.index;
-  applied_.term = last.entry.term;
-  for (CommittedEntry& committed : *run) {
+// Applies the first `count` of run_.
+absl::Status Applier::ApplyRun(size_t count) {
+  if (count == 0) return absl::OkStatus();
+  const std::span<CommittedEntry> run(run_.data(), count);
+  KEEL_RETURN_IF_ERROR(state_machine_->Apply(run));
+  applied_.index = run.back().entry.index;
+  applied_.term = run.back().entry.term;
+  for (CommittedEntry& committed : run) {
     if (committed.entry.type == EntryType::kConfChange) {
       applied_.conf = std::move(committed.conf_after);
+      committed = CommittedEntry{};
+    } else {
+      committed.entry.data.reset();
     }
   }
-  run->clear();
   return absl::OkStatus();
 }
 
@@ -157,7 +195,8 @@ void Applier::Restore(std::string dir, SnapshotMeta meta, std::function<void(abs
   apply_loop_->Post([self = shared_from_this(), dir = std::move(dir), meta = std::move(meta),
                      done = std::move(done)] {
     if (self->stopped_.load()) return;
-    // What was committed before comes first; the order of the tasks is the order of Readys.
+    // What was committed before comes first. Nothing behind the snapshot can be queued yet:
+    // it is committed only once the snapshot is durable in the log.
     self->ApplyQueued();
     if (self->stopped_.load()) return;
     absl::Status status = self->state_machine_->RestoreSnapshot(dir, meta);

@@ -3,13 +3,15 @@
 //
 // Methods may be called on the node's loop only; the state machine is called
 // on the apply loop only; callbacks come on the node's loop. The hand-over is
-// by tasks, each of which carries whatever queued up since the last one.
+// by tasks, each of which carries whatever queued up since the last one; in a
+// steady state it allocates nothing.
 #pragma once
 
 #include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,14 +29,15 @@ using ReadDone = absl::AnyInvocable<void(absl::StatusOr<Index>)>;
 class Applier : public std::enable_shared_from_this<Applier> {
  public:
   // Entries up to `last` are applied, and these changes of membership took effect.
-  using OnApplied = std::function<void(Index last, std::vector<ConfChange> changes)>;
+  using OnApplied = std::function<void(Index last, const std::vector<ConfChange>& changes)>;
   using OnError = std::function<void(absl::Status)>;
 
   // `applied` is where the state machine stands, with its configuration.
   Applier(StateMachine* state_machine, base::FileSystem* fs, base::Loop* loop,
           base::Loop* apply_loop, AppliedState applied, OnApplied on_applied, OnError on_error);
 
-  void Apply(std::vector<Entry> entries);
+  // Takes the entries; the list comes back empty, with memory to spare.
+  void Apply(std::vector<Entry>* entries);
   // Answers once `index` is applied.
   void Read(Index index, std::vector<ReadDone> reads);
   void FailReads(std::vector<ReadDone> reads, absl::Status status);
@@ -60,8 +63,9 @@ class Applier : public std::enable_shared_from_this<Applier> {
 
   // On the apply loop.
   void ApplyQueued();
-  absl::Status ApplyEntries(std::vector<Entry>& entries, std::vector<ConfChange>* changes);
-  absl::Status ApplyRun(std::vector<CommittedEntry>* run);
+  absl::Status ApplyEntries();
+  absl::Status ApplyRun(size_t count);
+  void ReportApplied();
   void AnswerReads();
   void Fail(absl::Status status);
   void ToLoop(base::Task task) { loop_->Post(std::move(task)); }
@@ -74,9 +78,18 @@ class Applier : public std::enable_shared_from_this<Applier> {
   const OnError on_error_;
   std::atomic<bool> stopped_{false};
 
+  std::mutex mu_;
+  std::vector<Entry> queued_;        // guarded by mu_
+  bool apply_scheduled_ = false;     // guarded by mu_
+  Index done_index_ = 0;             // guarded by mu_; to be reported
+  std::vector<ConfChange> done_;     // guarded by mu_; likewise
+  bool report_scheduled_ = false;    // guarded by mu_
+  std::vector<ConfChange> changes_;  // of ReportApplied, on the node's loop
+
+  // On the apply loop. The lists keep their memory.
   AppliedState applied_;
-  std::vector<Entry> queued_;
-  bool apply_scheduled_ = false;
+  std::vector<Entry> applying_;
+  std::vector<CommittedEntry> run_;
   std::deque<WaitingRead> waiting_;  // by index
 };
 

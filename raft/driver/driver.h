@@ -14,15 +14,19 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "base/asio_loop.h"
 #include "base/log.h"
+#include "raft/core/queue.h"
 #include "raft/core/raft.h"
 #include "raft/driver/applier.h"
 #include "raft/driver/node.h"
+#include "raft/driver/opening.h"
 #include "raft/driver/outgoing_snapshots.h"
 #include "raft/log/log.h"
 
@@ -71,6 +75,7 @@ class Driver final : public TransportHandler,
   // First task on the loop: makes the core, ticks, talks to peers.
   void Start();
 
+  // Any thread.
   void Propose(Payload data, Refused refused);
   void ProposeConfChange(const ConfChange& change, Refused refused);
   void ReadIndex(ReadDone done);
@@ -115,17 +120,49 @@ class Driver final : public TransportHandler,
   std::atomic<Index> applied_index{0};
 
  private:
-  // A Ready's way to disk. Held back while a snapshot before it is restored.
-  struct Write {
+  // What waits for the next turn, or is on its way there.
+  struct Proposals {
+    std::vector<Payload> data;
+    std::vector<Refused> refused;  // one for each
+
+    void Add(Payload payload, Refused on_refused) {
+      data.push_back(std::move(payload));
+      refused.push_back(std::move(on_refused));
+    }
+    void Take(Proposals* from) {
+      std::move(from->data.begin(), from->data.end(), std::back_inserter(data));
+      std::move(from->refused.begin(), from->refused.end(), std::back_inserter(refused));
+      from->Clear();
+    }
+    // Of all of them. What is proposed meanwhile goes elsewhere.
+    void Refuse(const absl::Status& status) {
+      for (Refused& each : refused) {
+        if (each) each(status);
+      }
+      Clear();
+    }
+    void Clear() {
+      data.clear();
+      refused.clear();
+    }
+  };
+
+  // A Ready on its way to disk.
+  struct Persisting {
     uint64_t ready_id = 0;
-    LogWrite log;
     std::vector<Message> messages;  // sent once durable
+  };
+
+  // One held back while a snapshot, its own or of one before it, is restored.
+  struct Held {
+    LogWrite write;
+    Persisting persisting;
     std::optional<SnapshotMeta> snapshot;
     std::string snapshot_dir;
   };
 
   // TransportHandler
-  void OnMessages(std::vector<Message> messages) override;
+  void OnMessages(std::span<Message> messages) override;
   void OnUnreachable(NodeId peer) override;
   void OnSnapshotFiles(NodeId from, const Message& message, std::string dir) override;
   void OnUserMessage(NodeId from, std::string payload) override;
@@ -136,24 +173,31 @@ class Driver final : public TransportHandler,
   absl::StatusOr<Term> TermAt(Index index) const override { return log_->TermAt(index); }
   absl::StatusOr<std::vector<Entry>> Entries(Index low, Index high,
                                              uint64_t max_bytes) const override;
+  absl::Status ReadEntries(Index low, Index high, uint64_t max_bytes,
+                           std::vector<Entry>* entries) const override;
   absl::StatusOr<SnapshotMeta> Snapshot() const override;
 
   absl::Status OpenLog();
   bool running() const { return core_ != nullptr && !closed_; }
   void ScheduleTurn();
   void Turn();
+  void TakeArrived();
   void ProposeQueued();
   void ReadQueued();
   void Step(Message message);
   void Process(Ready ready);
-  void Submit(Write write);
-  void Persist(Write write);
-  void RestoreNext();
-  void OnPersisted(uint64_t ready_id, std::vector<Message> messages);
-  void OnApplied(Index last, std::vector<ConfChange> changes);
+  void SendAtOnce(std::vector<Message>* messages);
   void Tick();
-  void TruncateLog();
   void Publish();
+
+  // persistence.cc
+  void Hold(LogWrite write, Persisting persisting, std::optional<SnapshotMeta> snapshot);
+  void RestoreNext();
+  void Persist(LogWrite write, Persisting persisting);
+  void OnPersisted();
+  void OnApplied(Index last, const std::vector<ConfChange>& changes);
+  void TruncateLog();
+
   spdlog::level::level_enum log_level() const {
     return seat_.host != nullptr ? spdlog::level::debug : spdlog::level::info;
   }
@@ -171,8 +215,7 @@ class Driver final : public TransportHandler,
   base::Loop* const loop_;
   GroupSeat seat_;
   Transport* const transport_;
-  std::unique_ptr<base::AsioLoop> own_log_loop_;
-  std::unique_ptr<base::AsioLoop> own_fill_loop_;
+  LogLoops log_loops_;
   std::unique_ptr<GroupLog> log_;
   std::shared_ptr<Applier> applier_;
   std::shared_ptr<OutgoingSnapshots> snapshots_;
@@ -184,19 +227,22 @@ class Driver final : public TransportHandler,
   base::TimerId tick_timer_ = 0;
   base::TimePoint next_tick_{};
   uint64_t ticks_ = 0;
-  std::vector<Payload> proposals_;
-  std::vector<Refused> proposals_refused_;  // one for each
+  std::mutex arriving_mu_;
+  Proposals arriving_;              // guarded by arriving_mu_; from other threads
+  bool arrival_scheduled_ = false;  // guarded by arriving_mu_
+  Proposals proposals_;             // for the next turn
+  Proposals proposing_;             // in use during a call only; kept for its memory
   std::vector<ReadDone> reads_;
   uint64_t next_read_ = 1;
   absl::flat_hash_map<uint64_t, std::vector<ReadDone>> reads_out_;  // by context
   absl::flat_hash_map<Index, std::string> arrived_;  // snapshots' folders, not yet in a Ready
-  std::list<Write> held_;                            // the first one is being restored
+  std::list<Held> held_;                             // the first one is being restored
   bool restoring_ = false;
   Index flushed_at_ = 0;     // applied index of the last Flush
   bool truncating_ = false;  // asked for the durable index
   std::function<void()> handed_over_;
-  uint64_t persisting_ = 0;  // writes on their way to disk
-  uint64_t idle_ticks_ = 0;  // since there was something to do
+  Queue<Persisting> persisting_;  // in the order of Append
+  uint64_t idle_ticks_ = 0;       // since there was something to do
   bool quiescent_ = false;
   base::TimePoint refusal_logged_{};
 };

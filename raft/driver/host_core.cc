@@ -37,7 +37,7 @@ class GroupTransport final : public Transport {
     host_->transport()->AddPeer(peer, address);
   }
   void RemovePeer(NodeId) override {}  // Other groups may need it.
-  void Send(std::vector<Message> messages) override { host_->Enqueue(group_, std::move(messages)); }
+  void Send(std::span<Message> messages) override { host_->Enqueue(group_, messages); }
   void SendUser(NodeId to, std::string payload) override {
     host_->transport()->SendUser(to, std::move(payload));
   }
@@ -59,13 +59,10 @@ class GroupTransport final : public Transport {
 }  // namespace
 
 HostCore::HostCore(HostOptions options, Transport* transport)
-    : options_([&] {
-        if (options.fs == nullptr) options.fs = &base::PosixFileSystem();
-        if (options.random_seed == 0) options.random_seed = std::random_device{}() | 1ull << 40;
-        return std::move(options);
-      }()),
+    : options_(WithDefaults(std::move(options))),
       loop_(options_.loop),
-      transport_(transport) {}
+      transport_(transport),
+      log_loops_(options_.log_loop) {}
 
 HostCore::~HostCore() = default;
 
@@ -75,40 +72,17 @@ absl::Status HostCore::Open() {
                  options_.host_suspect_ticks > options_.host_heartbeat_ticks,
              "host_heartbeat_ticks=", options_.host_heartbeat_ticks,
              " host_suspect_ticks=", options_.host_suspect_ticks);
-  std::mt19937_64 random(options_.random_seed);
   SharedLogOptions log;
-  log.dir = options_.log_dir;
-  log.fs = options_.fs;
-  log.loop = loop_;
-  log.cluster_id = options_.cluster_id;
-  log.member_id = options_.id;
-  log.segment_bytes = options_.segment_bytes;
-  log.memory_bytes = options_.log_memory_bytes;
-  log.random = [&random] { return random(); };
-  log.on_sync = options_.on_log_sync;
+  log_loops_.Create();
+  FillLogPlace(options_, log_loops_, &log);
   log.on_error = [this](absl::Status status) { Fail(std::move(status)); };
-  log.write_loop = log.fill_loop = options_.log_loop;
-  if (options_.log_loop == nullptr) {
-    own_log_loop_ = std::make_unique<base::AsioLoop>("raft-log");
-    own_fill_loop_ = std::make_unique<base::AsioLoop>("raft-log-fill");
-    log.write_loop = own_log_loop_.get();
-    log.fill_loop = own_fill_loop_.get();
-  }
   KEEL_ASSIGN_OR_RETURN(log_, SharedLog::Open(std::move(log)));
-  // Snapshots that were on their way, in or out.
-  if (!options_.snapshot_dir.empty()) {
-    KEEL_RETURN_IF_ERROR(options_.fs->RemoveAll(options_.snapshot_dir));
-    KEEL_RETURN_IF_ERROR(options_.fs->CreateDirs(options_.snapshot_dir));
-  }
-  return absl::OkStatus();
+  return EmptyFolder(*options_.fs, options_.snapshot_dir);
 }
 
 void HostCore::Start() {
   if (closed_) return;
-  if (own_log_loop_) {
-    own_log_loop_->Start();
-    own_fill_loop_->Start();
-  }
+  log_loops_.Start();
   started_ = true;
   epoch_ =
       Mix(options_.random_seed, static_cast<uint64_t>(loop_->Now().time_since_epoch().count())) | 1;
@@ -205,7 +179,7 @@ HostCounters HostCore::counters() const {
 
 // Messages in.
 
-void HostCore::OnMessages(std::vector<Message> messages) {
+void HostCore::OnMessages(std::span<Message> messages) {
   if (!running()) return;
   NodeId heard = kNoNode;
   for (Message& message : messages) {
@@ -263,7 +237,7 @@ void HostCore::Refuse(const Message& message) {
 
 // Messages out.
 
-void HostCore::Enqueue(GroupId group, std::vector<Message> messages) {
+void HostCore::Enqueue(GroupId group, std::span<Message> messages) {
   if (!running()) return;
   counters_.messages_sent += messages.size();
   for (Message& message : messages) {
@@ -292,7 +266,8 @@ void HostCore::Run() {
   for (const auto& driver : turns) driver->RunTurn();
   if (outgoing_.empty() || !running()) return;
   ++counters_.sends;
-  transport_->Send(std::exchange(outgoing_, {}));
+  transport_->Send(outgoing_);
+  outgoing_.clear();
 }
 
 // Time.
@@ -432,9 +407,6 @@ void HostCore::Halt() {
   log_.reset();
 }
 
-void HostCore::StopOwnLoops() {
-  if (own_log_loop_) own_log_loop_->Stop();
-  if (own_fill_loop_) own_fill_loop_->Stop();
-}
+void HostCore::StopOwnLoops() { log_loops_.Stop(); }
 
 }  // namespace keel::raft

@@ -13,11 +13,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "base/asio_loop.h"
 #include "raft/driver/driver.h"
 #include "raft/driver/host.h"
 
@@ -49,7 +49,7 @@ class HostCore final : public TransportHandler,
   void StopOwnLoops();
 
   // For the groups' transports.
-  void Enqueue(GroupId group, std::vector<Message> messages);
+  void Enqueue(GroupId group, std::span<Message> messages);
   // Any thread.
   void Detach(GroupId group, const Driver* driver);
   Transport* transport() const { return transport_; }
@@ -70,7 +70,7 @@ class HostCore final : public TransportHandler,
   };
 
   // TransportHandler
-  void OnMessages(std::vector<Message> messages) override;
+  void OnMessages(std::span<Message> messages) override;
   void OnUnreachable(NodeId peer) override;
   void OnSnapshotFiles(NodeId from, const Message& message, std::string dir) override;
   void OnUserMessage(NodeId from, std::string payload) override;
@@ -92,8 +92,7 @@ class HostCore final : public TransportHandler,
   const HostOptions options_;
   base::Loop* const loop_;
   Transport* const transport_;
-  std::unique_ptr<base::AsioLoop> own_log_loop_;
-  std::unique_ptr<base::AsioLoop> own_fill_loop_;
+  LogLoops log_loops_;
   std::unique_ptr<SharedLog> log_;
   absl::flat_hash_map<GroupId, std::shared_ptr<Driver>> groups_;
   std::vector<std::weak_ptr<Driver>> leaving_;  // off the list, but perhaps not closed yet

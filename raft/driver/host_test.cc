@@ -217,7 +217,7 @@ TEST_F(HostTest, MessagesForOthersGroupsAreRefusedAndChangeNothing) {
   bad[1].group = kNoGroup;
   bad[2].to = 3;
   bad[3].term = ~uint64_t{0};
-  t_.hosts[0]->transport->Send(std::move(bad));
+  t_.hosts[0]->transport->Send(bad);
   t_.loop.RunUntilIdle();
   EXPECT_EQ(t_.hosts[1]->host->counters().refused_messages, before + 2);
   EXPECT_EQ(t_.hosts[1]->nodes[1]->term(), term);

@@ -25,10 +25,7 @@ class NodeImpl final : public Node {
   }
 
   void Propose(Payload data, Refused refused) override {
-    loop_->Dispatch(
-        [driver = driver_, data = std::move(data), refused = std::move(refused)]() mutable {
-          driver->Propose(std::move(data), std::move(refused));
-        });
+    driver_->Propose(std::move(data), std::move(refused));
   }
 
   void ProposeConfChange(ConfChange change, Refused refused) override {

@@ -73,8 +73,20 @@ struct NodeOptions {
   // The same in bytes of log, whichever is less: large entries count for more.
   uint64_t log_bytes_max = 1ull << 30;
   uint64_t segment_bytes = 64ull << 20;
-  uint64_t log_memory_bytes = 64ull << 20;  // newest entries kept in memory; others are read
-  uint64_t max_uncommitted_bytes = 1ull << 30;
+  uint64_t log_memory_bytes = 64ull << 20;      // newest entries kept in memory; others are read
+  uint64_t max_uncommitted_bytes = 1ull << 30;  // of proposals; beyond: ResourceExhausted
+
+  // What may be on its way to one peer and not yet acknowledged: kAppend messages, and
+  // bytes of entries in them (one message may overshoot). More fill a longer line.
+  uint64_t max_message_bytes = 1ull << 20;
+  uint64_t max_inflight_messages = 256;
+  uint64_t max_inflight_bytes = 64ull << 20;
+  // A campaign asks first whether it could win, so that a member that was cut off does not
+  // depose a leader (thesis, 9.6).
+  bool pre_vote = true;
+  // A leader that hears from no quorum for an election timeout steps down. Without
+  // it no lease_reads.
+  bool check_quorum = true;
 
   // The member cannot go on (failed fsync, damaged log, failed apply). Called
   // once, on `loop`; afterwards the node does nothing any more.
@@ -92,9 +104,9 @@ class Node {
  public:
   // Opens or creates the log, opens the state machine, replays what is
   // committed and starts ticking. Blocks; call before the loops matter.
-  // Errors: DataLoss for a damaged log, with file, offset and what to do;
-  // FailedPrecondition for a log of another cluster or member; Unavailable when
-  // another process holds it.
+  // Errors: InvalidArgument for options that contradict each other; DataLoss for a damaged log,
+  // with file, offset and what to do; FailedPrecondition for a log of another cluster or member;
+  // Unavailable when another process holds it.
   static absl::StatusOr<std::unique_ptr<Node>> Open(NodeOptions options, Transport* transport,
                                                     StateMachine* state_machine);
   virtual ~Node() = default;

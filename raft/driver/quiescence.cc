@@ -72,7 +72,7 @@ bool Driver::Agrees(const Message& quiesce) {
   return quiesce.to == options_.id && core_->role() == Role::kFollower &&
          core_->leader() == quiesce.from && core_->term() == quiesce.term &&
          core_->commit() == quiesce.commit && log_->LastIndex() == quiesce.commit &&
-         !options_.lease_reads && proposals_.empty() && reads_.empty() && reads_out_.empty() &&
+         !options_.lease_reads && proposals_.data.empty() && reads_.empty() && reads_out_.empty() &&
          held_.empty() && !core_->HasReady();
 }
 
@@ -83,8 +83,8 @@ bool Driver::MayQuiesce(const Status& status) const {
   }
   const Index last = log_->LastIndex();
   if (status.hard_state.commit != last || status.applied != last || applied_index.load() != last ||
-      persisting_ != 0 || truncating_ || !held_.empty() || !proposals_.empty() || !reads_.empty() ||
-      !reads_out_.empty() || !snapshots_->Idle() || core_->HasReady()) {
+      !persisting_.empty() || truncating_ || !held_.empty() || !proposals_.data.empty() ||
+      !reads_.empty() || !reads_out_.empty() || !snapshots_->Idle() || core_->HasReady()) {
     return false;
   }
   size_t agreeing = 0;
@@ -125,7 +125,7 @@ void Driver::TryQuiesce() {
     message.quiesce = true;
     messages.push_back(std::move(message));
   }
-  if (!messages.empty()) transport_->Send(std::move(messages));
+  if (!messages.empty()) transport_->Send(messages);
   quiescent_ = true;
   seat_.host->OnQuiesced();
 }
@@ -145,7 +145,7 @@ void Driver::TellRemoved(const Status& before, const ConfState& conf) {
     message.commit = std::min(peer.match, before.hard_state.commit);
     messages.push_back(std::move(message));
   }
-  if (!messages.empty()) transport_->Send(std::move(messages));
+  if (!messages.empty()) transport_->Send(messages);
 }
 
 void Driver::OnHostChanged(NodeId host) {

@@ -1,6 +1,7 @@
 #include "raft/transport/memory_transport.h"
 
-#include <map>
+#include <algorithm>
+#include <utility>
 
 #include "base/status.h"
 #include "base/strings.h"
@@ -39,18 +40,42 @@ void MemoryNetwork::set_delay(base::Duration min, base::Duration max) {
   delay_max_ = max;
 }
 
-bool MemoryNetwork::Faultless() {
-  std::lock_guard lock(mu_);
-  return loss_ <= 0 && delay_max_ <= base::Duration::zero();
+bool MemoryNetwork::Passes(NodeId from, NodeId to) const {
+  return isolated_.count(from) + isolated_.count(to) == 0 &&
+         (cut_.empty() || cut_.count({std::min(from, to), std::max(from, to)}) == 0);
+}
+
+void MemoryNetwork::Arrive(const std::shared_ptr<Member>& member, Message* message) {
+  {
+    std::lock_guard lock(member->inbox_mu);
+    Member::Inbox& inbox = member->inbox;
+    if (inbox.count == inbox.messages.size()) inbox.messages.emplace_back();
+    std::swap(inbox.messages[inbox.count++], *message);
+    if (std::exchange(member->scheduled, true)) return;
+  }
+  member->loop->Post([member] { DeliverInbox(member.get()); });
+}
+
+void MemoryNetwork::DeliverInbox(Member* member) {
+  {
+    std::lock_guard lock(member->inbox_mu);
+    member->scheduled = false;
+    std::swap(member->inbox, member->delivering);
+  }
+  Member::Inbox& inbox = member->delivering;
+  {
+    std::lock_guard lock(member->mu);
+    if (member->handler != nullptr) {
+      member->handler->OnMessages(std::span(inbox.messages).first(inbox.count));
+    }
+  }
+  inbox.count = 0;
 }
 
 std::shared_ptr<MemoryNetwork::Member> MemoryNetwork::Reach(NodeId from, NodeId to,
                                                             base::Duration* delay) {
   std::lock_guard lock(mu_);
-  if (isolated_.count(from) + isolated_.count(to) != 0 ||
-      cut_.count({std::min(from, to), std::max(from, to)}) != 0) {
-    return nullptr;
-  }
+  if (!Passes(from, to)) return nullptr;
   if (loss_ > 0 && std::uniform_real_distribution<>(0, 1)(random_) < loss_) return nullptr;
   *delay = base::Duration(
       std::uniform_int_distribution<int64_t>(delay_min_.count(), delay_max_.count())(random_));
@@ -101,23 +126,22 @@ void MemoryTransport::Deliver(NodeId to, absl::AnyInvocable<void(TransportHandle
   }
 }
 
-void MemoryTransport::Send(std::vector<Message> messages) {
-  if (messages.size() > 1 && network_->Faultless()) {
-    std::map<NodeId, std::vector<Message>> by_member;
-    for (Message& message : messages) by_member[message.to].push_back(std::move(message));
-    for (auto& [to, batch] : by_member) {
-      Deliver(to, [batch = std::move(batch)](TransportHandler* handler) mutable {
-        handler->OnMessages(std::move(batch));
-      });
+void MemoryTransport::Send(std::span<Message> messages) {
+  {
+    std::lock_guard lock(network_->mu_);
+    if (network_->Faultless()) {
+      for (Message& message : messages) {
+        const auto it = network_->members_.find(message.to);
+        if (it == network_->members_.end() || !network_->Passes(self_, message.to)) continue;
+        MemoryNetwork::Arrive(it->second, &message);
+      }
+      return;
     }
-    return;
   }
   for (Message& message : messages) {
     const NodeId to = message.to;
     Deliver(to, [message = std::move(message)](TransportHandler* handler) mutable {
-      std::vector<Message> one;
-      one.push_back(std::move(message));
-      handler->OnMessages(std::move(one));
+      handler->OnMessages(std::span(&message, 1));
     });
   }
 }

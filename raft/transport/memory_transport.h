@@ -44,9 +44,24 @@ class MemoryNetwork {
     std::mutex mu;  // held while its handler runs
     TransportHandler* handler = nullptr;
     base::Loop* loop = nullptr;
+
+    // What arrived since the last delivery goes together. Messages are exchanged with
+    // those delivered before, so that their lists' memory goes round.
+    struct Inbox {
+      std::vector<Message> messages;
+      size_t count = 0;  // of those, to be delivered
+    };
+    std::mutex inbox_mu;
+    Inbox inbox;             // guarded by inbox_mu
+    bool scheduled = false;  // guarded by inbox_mu
+    Inbox delivering;        // on `loop`
   };
-  // Whether every message arrives, and at once: then those to one member may go as one.
-  bool Faultless();
+  // Whether every message that passes arrives, and at once. REQUIRES: mu_ is held.
+  bool Faultless() const { return loss_ <= 0 && delay_max_ <= base::Duration::zero(); }
+  // REQUIRES: mu_ is held.
+  bool Passes(NodeId from, NodeId to) const;
+  static void Arrive(const std::shared_ptr<Member>& member, Message* message);
+  static void DeliverInbox(Member* member);
   std::shared_ptr<Member> Reach(NodeId from, NodeId to, base::Duration* delay);
 
   base::FileSystem& fs_;
@@ -70,7 +85,7 @@ class MemoryTransport final : public Transport {
   void Stop() override;
   void AddPeer(NodeId, const std::string&) override {}
   void RemovePeer(NodeId) override {}
-  void Send(std::vector<Message> messages) override;
+  void Send(std::span<Message> messages) override;
   void SendUser(NodeId to, std::string payload) override;
   void SendSnapshot(Message message, std::string dir,
                     absl::AnyInvocable<void(absl::Status)> done) override;

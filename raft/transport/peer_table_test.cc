@@ -12,6 +12,7 @@ namespace {
 using base::StrCat;
 using testing::Heartbeat;
 using testing::Recorder;
+using testing::Send;
 using testing::SendBytes;
 using testing::SendUntilHeard;
 using testing::Side;
@@ -56,7 +57,7 @@ TEST(PeerTableTest, AStrangerOfTheClusterIsAnsweredWhereItSaysItListens) {
   const auto& dropped = voter.transport->counters().dropped_messages;
   ASSERT_TRUE(Await([&] {
     const uint64_t before = dropped.load();
-    voter.transport->Send({Heartbeat(2, 1, 3)});
+    Send(*voter.transport, {Heartbeat(2, 1, 3)});
     ::usleep(20'000);
     return dropped.load() > before;
   }));
@@ -112,7 +113,7 @@ TEST(PeerTableTest, NoMoreAreLearnedThanTheOptionAllows) {
   EXPECT_EQ(voter.transport->counters().learned_addresses.load(), 2u);
   ASSERT_TRUE(SendUntilHeard(voter, *newcomers[0], 10));
   const uint64_t dropped = voter.transport->counters().dropped_messages.load();
-  voter.transport->Send({Heartbeat(1, 4, 11)});
+  Send(*voter.transport, {Heartbeat(1, 4, 11)});
   EXPECT_TRUE(Await([&] { return voter.transport->counters().dropped_messages.load() > dropped; }));
   // One that goes makes room.
   newcomers[1].reset();

@@ -116,7 +116,7 @@ void TransportShared::ToHandler(bool inline_ok, absl::AnyInvocable<void(Transpor
 
 void TransportShared::DeliverMessages(std::vector<Message> received) {
   ToHandler(true, [received = std::move(received)](TransportHandler* handler) mutable {
-    handler->OnMessages(std::move(received));
+    handler->OnMessages(received);
   });
 }
 

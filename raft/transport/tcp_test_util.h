@@ -27,7 +27,7 @@ namespace keel::raft::testing {
 
 class Recorder final : public TransportHandler {
  public:
-  void OnMessages(std::vector<Message> messages) override {
+  void OnMessages(std::span<Message> messages) override {
     std::lock_guard lock(mu_);
     for (Message& m : messages) messages_.push_back(std::move(m));
     cv_.notify_all();
@@ -107,10 +107,12 @@ inline Message Heartbeat(NodeId from, NodeId to, Term term) {
   return m;
 }
 
+inline void Send(Transport& transport, std::vector<Message> messages) { transport.Send(messages); }
+
 // Sends until something arrives: connections take a moment, and a message may be lost.
 inline bool SendUntilHeard(Side& from, Side& to, Term term) {
   for (int i = 0; i < 500; ++i) {
-    from.transport->Send({Heartbeat(from.options.self, to.options.self, term)});
+    Send(*from.transport, {Heartbeat(from.options.self, to.options.self, term)});
     std::unique_lock lock(to.recorder.mu_);
     if (to.recorder.cv_.wait_for(lock, std::chrono::milliseconds(20), [&] {
           for (const Message& m : to.recorder.messages_) {

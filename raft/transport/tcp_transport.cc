@@ -23,6 +23,16 @@ struct TcpTransport::Impl {
 
   // On io.
   std::vector<std::shared_ptr<Tcp::acceptor>> acceptors;
+
+  void Send(std::span<Message> messages) {
+    for (Message& message : messages) {
+      if (PeerSender* const peer = shared->peers->Find(message.to)) {
+        peer->Send(std::move(message));
+      } else {
+        ++shared->counters.dropped_messages;
+      }
+    }
+  }
 };
 
 TcpTransport::TcpTransport() : impl_(std::make_unique<Impl>()) {}
@@ -134,17 +144,14 @@ void TcpTransport::RemovePeer(NodeId peer) {
   impl_->io->Dispatch([shared = impl_->shared, peer] { shared->peers->Remove(peer); });
 }
 
-void TcpTransport::Send(std::vector<Message> messages) {
+void TcpTransport::Send(std::span<Message> messages) {
   if (messages.empty() || impl_->stopped) return;
-  // Held by impl_, which outlives what runs on the loop; a pointer costs no count.
-  impl_->io->Dispatch([shared = impl_->shared.get(), messages = std::move(messages)]() mutable {
-    for (Message& message : messages) {
-      if (PeerSender* const peer = shared->peers->Find(message.to)) {
-        peer->Send(std::move(message));
-      } else {
-        ++shared->counters.dropped_messages;
-      }
-    }
+  if (impl_->io->InLoop()) return impl_->Send(messages);
+  // Held by this, which outlives what runs on the loop.
+  impl_->io->Post([impl = impl_.get(), taken = std::vector<Message>(
+                                           std::make_move_iterator(messages.begin()),
+                                           std::make_move_iterator(messages.end()))]() mutable {
+    impl->Send(taken);
   });
 }
 

@@ -85,7 +85,7 @@ class TcpTransport final : public Transport {
   void Stop() override;
   void AddPeer(NodeId peer, const std::string& address) override;
   void RemovePeer(NodeId peer) override;
-  void Send(std::vector<Message> messages) override;
+  void Send(std::span<Message> messages) override;
   void SendUser(NodeId to, std::string payload) override;
   void SendSnapshot(Message message, std::string dir,
                     absl::AnyInvocable<void(absl::Status)> done) override;

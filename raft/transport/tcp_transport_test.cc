@@ -16,6 +16,7 @@ using base::StrCat;
 using testing::Heartbeat;
 using testing::Recorder;
 using testing::SendBytes;
+using testing::Send;
 using testing::SendUntilHeard;
 using testing::Side;
 
@@ -35,7 +36,7 @@ TEST(TcpTransportTest, MessagesArriveInOrderBothWays) {
       m.type = MessageType::kAppend;
       m.entries.push_back({term, term, EntryType::kNormal,
                            std::make_shared<const std::string>(term % 7 * 1000, 'x')});
-      a.transport->Send({std::move(m)});
+      Send(*a.transport, {std::move(m)});
     }
     ASSERT_TRUE(b.recorder.Wait(
         [](Recorder& r) { return !r.messages_.empty() && r.messages_.back().term == 5099; }));
@@ -71,7 +72,7 @@ TEST(TcpTransportTest, PeerOfAnotherClusterOrForAnotherMemberIsRefused) {
   // Member 4 is expected where member 3 listens.
   a.transport->AddPeer(4, StrCat("127.0.0.1:", other_member.transport->port()));
   ASSERT_TRUE(a.recorder.Wait([](Recorder& r) { return r.unreachable_ >= 4; }));
-  a.transport->Send({Heartbeat(1, 2, 1), Heartbeat(1, 4, 1)});
+  Send(*a.transport, {Heartbeat(1, 2, 1), Heartbeat(1, 4, 1)});
   EXPECT_GE(other_cluster.transport->counters().refused_connections.load(), 1u);
   EXPECT_GE(other_member.transport->counters().refused_connections.load(), 1u);
   EXPECT_TRUE(other_cluster.recorder.messages_.empty());

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,9 @@ namespace keel::raft {
 class TransportHandler {
  public:
   virtual ~TransportHandler() = default;
-  virtual void OnMessages(std::vector<Message> messages) = 0;
+  // To be taken. A message that is taken may be left with a list of entries that is
+  // empty but has memory: it serves one that arrives later.
+  virtual void OnMessages(std::span<Message> messages) = 0;
   // A peer's connection broke or could not be made.
   virtual void OnUnreachable(NodeId peer) = 0;
   // A snapshot arrived whole and checked, as files in `dir`; the handler owns the folder.
@@ -45,7 +48,8 @@ class Transport {
   virtual void RemovePeer(NodeId peer) = 0;
 
   // Sends to message.to each; drops what a broken or full connection cannot take.
-  virtual void Send(std::vector<Message> messages) = 0;
+  // Takes the messages; what is left of them is the caller's, to use their memory again.
+  virtual void Send(std::span<Message> messages) = 0;
   virtual void SendUser(NodeId to, std::string payload) = 0;
   // Streams the files in `dir` with `message` (kSnapshot) on a connection of
   // their own; the receiver gets OnSnapshotFiles. `done` runs on the handler's loop.

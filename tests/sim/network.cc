@@ -67,7 +67,7 @@ class SimTransport final : public raft::Transport {
   void AddPeer(NodeId peer, const std::string&) override { peers_.insert(peer); }
   void RemovePeer(NodeId peer) override { peers_.erase(peer); }
 
-  void Send(std::vector<Message> messages) override {
+  void Send(std::span<Message> messages) override {
     for (Message& message : messages) {
       if (network_.on_sent) network_.on_sent(message);
       World& world = network_.world_;
@@ -146,7 +146,7 @@ class SimTransport final : public raft::Transport {
       if (network_.on_error) network_.on_error(status.ToString());
       return;
     }
-    handler_->OnMessages(std::move(messages));
+    handler_->OnMessages(messages);
   }
 
   absl::StatusOr<Files> ReadFiles(const std::string& dir, const std::string& prefix) const {
