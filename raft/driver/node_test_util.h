@@ -97,10 +97,9 @@ class ToyMachine final : public StateMachine {
     std::lock_guard lock(mu_);
     return state_.values.size();
   }
-  bool WaitForCount(size_t count) {
+  bool WaitForCount(size_t count, std::chrono::seconds limit = std::chrono::seconds(60)) {
     std::unique_lock lock(mu_);
-    return cv_.wait_for(lock, std::chrono::seconds(60),
-                        [&] { return state_.values.size() >= count; });
+    return cv_.wait_for(lock, limit, [&] { return state_.values.size() >= count; });
   }
   int snapshots() {
     std::lock_guard lock(mu_);

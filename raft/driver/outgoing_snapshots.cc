@@ -9,7 +9,9 @@ namespace keel::raft {
 
 namespace {
 constexpr auto kRetry = std::chrono::seconds(1);
-}
+// How long who has just got a snapshot may take to ask for what follows.
+constexpr auto kCatchUp = std::chrono::seconds(5);
+}  // namespace
 
 OutgoingSnapshots::OutgoingSnapshots(std::shared_ptr<Applier> applier, Transport* transport,
                                      base::Loop* loop, std::string dir, base::Duration keep,
@@ -73,6 +75,10 @@ void OutgoingSnapshots::Send(Message message) {
 
 void OutgoingSnapshots::Expire() {
   if (current_ && current_->sending == 0 && loop_->Now() - current_->used > keep_) Drop();
+}
+
+void OutgoingSnapshots::GiveWay() {
+  if (current_ && current_->sending == 0 && loop_->Now() - current_->used > kCatchUp) Drop();
 }
 
 void OutgoingSnapshots::Drop() {

@@ -35,6 +35,9 @@ class OutgoingSnapshots : public std::enable_shared_from_this<OutgoingSnapshots>
   bool Idle() const { return current_ == nullptr && !making_; }
   // Now and then: drops what is no longer in use.
   void Expire();
+  // The log would like to drop entries that the offered one needs: it gives way
+  // unless it is being sent, or was used a moment ago by who now wants those entries.
+  void GiveWay();
   // Entries after this one must stay in the log; max when no snapshot needs any.
   Index PinnedIndex() const;
 

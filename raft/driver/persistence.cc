@@ -125,6 +125,7 @@ void Driver::TruncateLog() {
       (by_bytes < log_->FirstIndex() && by_count < log_->FirstIndex() - 1 + step)) {
     return;
   }
+  if (by_bytes > snapshots_->PinnedIndex()) snapshots_->GiveWay();
   truncating_ = true;
   applier_->GetDurableIndex([weak = weak_from_this(), wanted](Index durable) {
     const auto self = weak.lock();
