@@ -317,6 +317,17 @@ void Cluster::ProposeConfChange(Node& node) {
 }
 
 void Cluster::Misbehave() {
+  if (options_.depose && Chance(600)) {
+    if (Node* leader = Leader(); leader != nullptr) {
+      cut_.clear();
+      for (const auto& [id, other] : nodes_) {
+        if (id == leader->id) continue;
+        cut_.insert({leader->id, id});
+        cut_.insert({id, leader->id});
+      }
+      return;
+    }
+  }
   Node& node = Pick();
   switch (Random(7)) {
     case 3:

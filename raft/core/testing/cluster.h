@@ -52,6 +52,7 @@ struct ClusterOptions {
   bool transfer = false;
   bool compact = true;
   bool lockstep = false;  // all clocks tick together, as leases require
+  bool depose = false;    // leaders are often cut off from all others
   Config config;          // id and random are filled in per member
   ClusterObserver* observer = nullptr;
 };

@@ -85,7 +85,7 @@ std::vector<Kind> Kinds() {
   pre_vote.pre_vote = true;
   raft::Config lease;
   lease.lease_reads = true;
-  lease.election_ticks = 6;
+  lease.election_ticks = 24;
   raft::Config narrow = restless;
   narrow.max_message_bytes = 4;
   narrow.max_inflight_messages = 2;
@@ -111,7 +111,9 @@ std::vector<Kind> Kinds() {
         .compact = false,
         .config = pre_vote},
        20000},
-      {"leases", {.transfer = true, .lockstep = true, .config = lease}, 15000},
+      {"leases",
+       {.transfer = true, .lockstep = true, .depose = true, .config = lease},
+       30000},
       {"learners",
        {.voters = {1, 2, 3}, .learners = {4, 5}, .transfer = true, .config = restless},
        15000},
