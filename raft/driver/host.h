@@ -124,6 +124,7 @@ struct GroupOptions {
   bool lease_reads = false;  // such a group never quiesces
   std::function<void(absl::Status)> on_fatal;
   std::function<void(const SoftState&, Term)> on_state_change;
+  NodeObserver* observer = nullptr;  // outlives the group's Node
 };
 
 // Since Open, but for the first three.

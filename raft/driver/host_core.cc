@@ -123,6 +123,7 @@ absl::StatusOr<std::shared_ptr<Driver>> HostCore::OpenGroup(const GroupOptions& 
   options.max_uncommitted_bytes = given.max_uncommitted_bytes;
   options.on_fatal = given.on_fatal;
   options.on_state_change = given.on_state_change;
+  options.observer = given.observer;
   GroupSeat seat;
   seat.host = this;
   seat.group = given.id;

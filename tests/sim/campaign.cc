@@ -259,7 +259,7 @@ std::string ReplayCommand(const RunOptions& options, uint64_t seed,
   std::string out = absl::StrFormat("keel-sim --seed %d", seed);
   const RunOptions usual;
   if (options.stack != usual.stack) {
-    out += options.stack == Stack::kKv ? " --stack kv" : " --stack list";
+    out += options.stack == Stack::kKv ? " --stack kv" : " --stack hosts";
   }
   if (options.length != usual.length) {
     absl::StrAppendFormat(&out, " --length %g", static_cast<double>(options.length) / kSecond);

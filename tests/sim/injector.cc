@@ -3,19 +3,11 @@
 #include <algorithm>
 
 #include "raft/driver/node.h"
+#include "tests/sim/fault_effects.h"
 
 namespace keel::sim {
 
 using raft::NodeId;
-
-namespace {
-
-bool IsSplit(FaultKind kind) {
-  return kind == FaultKind::kSplit || kind == FaultKind::kOneWay || kind == FaultKind::kRing ||
-         kind == FaultKind::kBridge;
-}
-
-}  // namespace
 
 void Injector::Schedule(const FaultPlan& plan) {
   for (const Fault& fault : plan) {
@@ -115,94 +107,28 @@ void Injector::CutLinks(const Fault& fault, bool cut) {
   for (const auto& [from, to] : links) network.Mend(from, to);
   links.clear();
   if (!cut) return;
-  const auto& members = sim_.members();
-  const size_t count = members.size();
-  const auto in_mask = [&](size_t place) { return (fault.value >> place & 1) != 0; };
-  // The bridge: the first member outside of the mask reaches everybody.
-  size_t bridge = 0;
-  while (bridge < count && in_mask(bridge)) ++bridge;
-  for (size_t i = 0; i < count; ++i) {
-    for (size_t j = 0; j < count; ++j) {
-      if (i == j) continue;
-      bool apart = in_mask(i) != in_mask(j);
-      switch (fault.kind) {
-        case FaultKind::kOneWay:
-          apart = in_mask(i) && !in_mask(j);
-          break;
-        case FaultKind::kRing:
-          apart = (i + 1) % count != j && (j + 1) % count != i;
-          break;
-        case FaultKind::kBridge:
-          apart = apart && i != bridge && j != bridge;
-          break;
-        default:
-          break;
-      }
-      if (apart) links.emplace_back(members[i]->id(), members[j]->id());
-    }
-  }
+  std::vector<NodeId> ids;
+  for (const auto& member : sim_.members()) ids.push_back(member->id());
+  links = LinksCut(fault, ids);
   for (const auto& [from, to] : links) network.Cut(from, to);
 }
 
 void Injector::RefreshNetwork() {
   NetworkFaults now = weather_;
-  for (const auto& [number, fault] : active_) {
-    switch (fault.kind) {
-      case FaultKind::kLoss:
-        now.loss = std::max(now.loss, fault.rate);
-        break;
-      case FaultKind::kDuplicate:
-        now.duplicate = std::max(now.duplicate, fault.rate);
-        break;
-      case FaultKind::kStraggle:
-        now.straggle = std::max(now.straggle, fault.rate);
-        break;
-      case FaultKind::kCorrupt:
-        now.corrupt = std::max(now.corrupt, fault.rate);
-        break;
-      case FaultKind::kBreakSnapshot:
-        now.break_snapshot = std::max(now.break_snapshot, fault.rate);
-        break;
-      case FaultKind::kDelay:
-        now.delay_max = std::max(now.delay_max, static_cast<Nanos>(fault.value));
-        break;
-      default:
-        break;
-    }
-  }
+  for (const auto& [number, fault] : active_) Worsen(fault, &now);
   sim_.network().set_faults(now);
 }
 
 void Injector::Refresh(SimMember& member) {
-  DiskFaults faults;
-  DiskLatency latency = member.options().disk.latency;
-  uint64_t capacity = member.options().disk.capacity_bytes;
+  const SimDiskOptions& usual = member.options().disk;
+  DiskCondition now{.latency = usual.latency, .capacity = usual.capacity_bytes};
   for (const auto& [number, fault] : active_) {
-    if (fault.member != member.id()) continue;
-    const auto ppm = static_cast<uint32_t>(fault.rate * 1e6);
-    switch (fault.kind) {
-      case FaultKind::kSlowDisk:
-        latency.factor = std::max(latency.factor, static_cast<double>(fault.value));
-        break;
-      case FaultKind::kStallDisk:
-        faults.stall_ppm = ppm;
-        faults.stall_ns = fault.value;
-        break;
-      case FaultKind::kDiskErrors:
-        faults.write_error_ppm = faults.sync_error_ppm = faults.name_error_ppm = ppm;
-        member.set_excused(true);
-        break;
-      case FaultKind::kDiskFull:
-        capacity = std::min(capacity, member.disk().used_bytes());
-        member.set_excused(true);
-        break;
-      default:
-        break;
-    }
+    if (fault.member == member.id()) Worsen(fault, member.disk().used_bytes(), &now);
   }
-  member.disk().set_faults(faults);
-  member.disk().set_latency(latency);
-  member.disk().set_capacity(capacity);
+  if (now.excuses) member.set_excused(true);
+  member.disk().set_faults(now.faults);
+  member.disk().set_latency(now.latency);
+  member.disk().set_capacity(now.capacity);
 }
 
 }  // namespace keel::sim

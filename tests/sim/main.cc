@@ -82,9 +82,11 @@ int Main(int argc, char** argv) {
   app.add_option("--length", flags.length, "virtual seconds in which faults happen")
       ->capture_default_str()
       ->check(CLI::Range(2.0, 3600.0));
-  app.add_option("--stack", flags.stack, "what runs above Raft: list (a counter), kv (the store)")
+  app.add_option("--stack", flags.stack,
+                 "what runs above Raft: list (a counter), kv (the store),\n"
+                 "hosts (counters in many groups on a raft::Host)")
       ->capture_default_str()
-      ->check(CLI::IsMember({"list", "kv"}));
+      ->check(CLI::IsMember({"list", "kv", "hosts"}));
   app.add_option("--only", flags.only, "faults to keep, by number: 3,7 or none");
   app.add_option("--without", flags.without, "faults to leave out")->needs(seed);
   app.add_flag("--trace", flags.trace, "print what happens")->needs(seed);
@@ -119,7 +121,9 @@ int Main(int argc, char** argv) {
 
   RunOptions options;
   options.length = static_cast<Nanos>(flags.length * kSecond);
-  options.stack = flags.stack == "kv" ? Stack::kKv : Stack::kList;
+  options.stack = flags.stack == "kv"      ? Stack::kKv
+                  : flags.stack == "hosts" ? Stack::kHosts
+                                           : Stack::kList;
   if (!flags.only.empty()) options.only = Numbers(flags.only);
   if (seed->count() > 0) return RunSeed(flags, options);
 

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/mutation.h"
+#include "tests/sim/hosts_simulation.h"
 #include "tests/sim/injector.h"
 
 namespace keel::sim {
@@ -331,9 +332,12 @@ RunResult Simulation::Result() {
   return result;
 }
 
-FaultPlan PlanOf(const RunOptions& options) { return Simulation(options).plan(); }
+FaultPlan PlanOf(const RunOptions& options) {
+  return options.stack == Stack::kHosts ? HostsPlanOf(options) : Simulation(options).plan();
+}
 
 RunResult Run(const RunOptions& options) {
+  if (options.stack == Stack::kHosts) return RunHosts(options);
   Simulation simulation(options);
   return simulation.Go();
 }

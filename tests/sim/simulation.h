@@ -27,7 +27,7 @@
 
 namespace keel::sim {
 
-enum class Stack : uint8_t { kList, kKv };
+enum class Stack : uint8_t { kList, kKv, kHosts };  // the last: hosts_simulation.h
 
 struct RunOptions {
   uint64_t seed = 1;
