@@ -16,7 +16,7 @@ namespace {
 // As in simulation.cc, and how long sleeping groups may take to notice a host that died.
 constexpr Nanos kRecoveryLimit = 60 * kSecond;
 constexpr Nanos kAgreementLimit = 30 * kSecond;
-constexpr Nanos kSleepLimit = 30 * kSecond;
+constexpr Nanos kSleepLimit = 60 * kSecond;  // a snapshot is kept for 30 s, and its group awake
 constexpr Nanos kSuccessionLimit = 30 * kSecond;
 constexpr Nanos kRestartMax = 2 * kSecond;
 

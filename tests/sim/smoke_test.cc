@@ -31,6 +31,22 @@ TEST_F(SimSmoke, SeedsPass) {
   }
 }
 
+TEST_F(SimSmoke, SeedsOfHostsOfManyGroupsPass) {
+  uint64_t asleep = 0, stops = 0, swaps = 0;
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    const RunOptions options{.seed = seed, .stack = Stack::kHosts};
+    RunResult result = sim::Run(options);
+    EXPECT_FALSE(result.failed) << Report(options, result);
+    EXPECT_GT(result.counters["operations acknowledged"], 0u) << seed;
+    asleep += result.counters["groups fallen asleep"];
+    stops += result.counters["orderly stops"];
+    swaps += result.counters["swap"];
+  }
+  EXPECT_GT(asleep, 0u);
+  EXPECT_GT(stops, 0u);
+  EXPECT_GT(swaps, 0u);
+}
+
 TEST_F(SimSmoke, SeedsOfTheWholeStorePass) {
   uint64_t watched = 0, leases = 0;
   for (uint64_t seed = 1; seed <= 10; ++seed) {
@@ -60,6 +76,7 @@ void ExpectDeterministic(Stack stack, uint64_t seeds) {
 
 TEST_F(SimSmoke, ASeedDecidesEverything) {
   ExpectDeterministic(Stack::kList, 10);
+  ExpectDeterministic(Stack::kHosts, 5);
   ExpectDeterministic(Stack::kKv, 40);
   EXPECT_NE(sim::Run({.seed = 1}).hash, sim::Run({.seed = 2}).hash);
 }
@@ -83,8 +100,8 @@ TEST_F(SimSmoke, SeedsThatOnceFailedPass) {
     RunOptions options;
     double seconds = 0;
     words >> stack >> options.seed >> seconds;
-    ASSERT_TRUE(words && (stack == "list" || stack == "kv")) << line;
-    options.stack = stack == "kv" ? Stack::kKv : Stack::kList;
+    ASSERT_TRUE(words && (stack == "list" || stack == "kv" || stack == "hosts")) << line;
+    options.stack = stack == "kv" ? Stack::kKv : stack == "hosts" ? Stack::kHosts : Stack::kList;
     options.length = static_cast<Nanos>(seconds * kSecond);
     const RunResult result = sim::Run(options);
     EXPECT_FALSE(result.failed) << Report(options, result);
