@@ -398,7 +398,8 @@ void Applier::ApplyAlarm(const AlarmRequest& request) {
     case AlarmRequest::ACTIVATE:
       if (request.alarm() == etcdserverpb::NONE) break;
       // Of one that is gone it was on its way when that one was removed.
-      if (alarm.type == etcdserverpb::NOSPACE && state_.members().WasRemoved(alarm.member_id)) break;
+      if (alarm.type == etcdserverpb::NOSPACE && state_.members().WasRemoved(alarm.member_id))
+        break;
       changed = state_.RaiseAlarm(writer(), alarm);
       answer.push_back(alarm);
       break;

@@ -185,10 +185,9 @@ TEST(AsyncStorageTest, ATermOrAVoteAloneNeedsASync) {
   EXPECT_GE(changes, 1);
   // A term by itself: a candidate of a later one whose log is too short for a vote.
   const int with_vote = changes;
-  ASSERT_TRUE(
-      net.raft(2)
-          .Step({.type = MessageType::kAppend, .from = 3, .to = 2, .term = before.term + 1})
-          .ok());
+  ASSERT_TRUE(net.raft(2)
+                  .Step({.type = MessageType::kAppend, .from = 3, .to = 2, .term = before.term + 1})
+                  .ok());
   net[2].Process();
   EXPECT_EQ(before.vote, kNoNode);
   EXPECT_GT(changes, with_vote);

@@ -7,7 +7,6 @@
 namespace keel::raft {
 namespace {
 
-
 class LogTest : public ::testing::Test {
  protected:
   void Open() { Open(TestLog::Options(dir_.path())); }

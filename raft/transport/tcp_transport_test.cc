@@ -15,8 +15,8 @@ namespace {
 using base::StrCat;
 using testing::Heartbeat;
 using testing::Recorder;
-using testing::SendBytes;
 using testing::Send;
+using testing::SendBytes;
 using testing::SendUntilHeard;
 using testing::Side;
 
