@@ -216,13 +216,31 @@ void Store::WhenPhysicallyCompacted(int64_t revision, absl::AnyInvocable<void(ab
   compactor_->WhenDone(revision, std::move(done));
 }
 
+// RocksDB's Flush also returns OK, with nothing flushed, while an earlier attempt to recover from
+// an error stands as failed (7.8: WaitForFlushMemTables stops waiting then). So what the files
+// hold is read back.
+absl::Status Store::FlushAll() {
+  const std::shared_ptr<Database> database = this->database();
+  for (bool resumed = false;; resumed = true) {
+    KEEL_RETURN_IF_ERROR(database->Flush(/*wait=*/true));
+    KEEL_ASSIGN_OR_RETURN(const AppliedMeta durable, ReadAppliedMeta(*database, /*durable=*/true));
+    if (durable.index == applied_.index) return absl::OkStatus();
+    if (resumed) {
+      return absl::UnavailableError(
+          base::StrCat("flush store ", database->path(), ": of the log up to ", applied_.index,
+                       " the files hold only what is up to ", durable.index));
+    }
+    KEEL_RETURN_IF_ERROR(database->Resume());
+  }
+}
+
 absl::Status Store::WriteCheckpoint(const std::string& dir) {
   KEEL_CHECK(!writer_->pending());
   const std::shared_ptr<Database> database = this->database();
   // RocksDB insists on making the folder itself.
   KEEL_RETURN_IF_ERROR(options_.fs().RemoveAll(dir));
-  // Beforehand, so that nothing is left to flush while files are being linked.
-  if (options_.host != nullptr) KEEL_RETURN_IF_ERROR(database->Flush(/*wait=*/true));
+  // Beforehand: nothing is left to flush while files are being linked, and nothing is missing.
+  KEEL_RETURN_IF_ERROR(FlushAll());
   const HostCall call(options_.host);
   rocksdb::Checkpoint* raw = nullptr;
   KEEL_RETURN_IF_ERROR(ToStatus(rocksdb::Checkpoint::Create(database->db(), &raw), "checkpoint"));

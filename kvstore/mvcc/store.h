@@ -81,6 +81,8 @@ class Store {
  private:
   explicit Store(const StoreOptions& options) : options_(options) {}
   int64_t NowNanos() const;
+  // Returns OK when everything committed is in files. REQUIRES: nothing is pending.
+  absl::Status FlushAll();
   absl::Status Adopt(std::shared_ptr<Database> database);
   std::shared_ptr<Database> database() const;
 
