@@ -18,6 +18,8 @@ absl::Status DecodeCommand(std::string_view bytes, CommandView* command) {
       command->id = reader.varint();
     } else if (reader.Is(kv::Command::kProposerFieldNumber, WireType::kVarint)) {
       command->proposer = reader.varint();
+    } else if (reader.Is(kv::Command::kOnlyInTermFieldNumber, WireType::kVarint)) {
+      command->only_in_term = reader.varint();
     } else if (reader.Is(reader.field(), WireType::kBytes) &&
                reader.field() >= kv::Command::kPutFieldNumber) {
       if (command->field != 0) return Undecodable();  // one request a command

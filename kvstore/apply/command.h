@@ -13,6 +13,7 @@ namespace keel::kvstore {
 struct CommandView {
   uint64_t id = 0;
   uint64_t proposer = 0;
+  uint64_t only_in_term = 0;  // 0: any
   int field = 0;             // of Command.request: Command::kPutFieldNumber, ...
   std::string_view request;  // encoded, into the command's bytes
 };

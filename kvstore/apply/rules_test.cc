@@ -186,6 +186,32 @@ TEST_F(RulesTest, RevokingALeaseWithoutKeysMakesNoRevision) {
   EXPECT_EQ(machine_.Run(RevokeCommand(5)).revision, 1);
 }
 
+// A leader that was paused proposes on waking what it had decided; its successor may have renewed
+// the lease since. Entries of these tests are of term 1.
+TEST_F(RulesTest, WhatALeaderDecidedIsVoidInAnotherTerm) {
+  machine_.Run({GrantCommand(5, 100), PutCommand("a", "1", 5)});
+  kv::Command revoke = RevokeCommand(5);
+  kv::Command checkpoint;
+  checkpoint.mutable_lease_checkpoint()->add_checkpoints()->set_id(5);
+  checkpoint.mutable_lease_checkpoint()->mutable_checkpoints(0)->set_remaining_ttl(40);
+  for (const uint64_t term : {2, 7}) {
+    revoke.set_only_in_term(term);
+    checkpoint.set_only_in_term(term);
+    const ApplyResult refused = machine_.Run(revoke);
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused.status)) << refused.status;
+    EXPECT_EQ(refused.revision, 2);
+    EXPECT_FALSE(machine_.Run(checkpoint).status.ok());
+  }
+  EXPECT_EQ(machine_.Get("a"), "1");
+  EXPECT_EQ(machine_->leases().Find(5)->remaining_ttl, 0);
+  checkpoint.set_only_in_term(1);
+  EXPECT_TRUE(machine_.Run(checkpoint).status.ok());
+  EXPECT_EQ(machine_->leases().Find(5)->remaining_ttl, 40);
+  revoke.set_only_in_term(1);
+  EXPECT_TRUE(machine_.Run(revoke).status.ok());
+  EXPECT_FALSE(machine_->leases().Find(5).has_value());
+}
+
 TEST_F(RulesTest, KeysMoveFromLeaseToLease) {
   machine_.Run({GrantCommand(5, 100), GrantCommand(6, 100), PutCommand("a", "1", 5),
                 PutCommand("a", "2", 6), PutCommand("b", "1", 6)});

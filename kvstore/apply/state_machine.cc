@@ -143,7 +143,10 @@ class Machine : public KvStateMachine {
     ApplyResult result;
     result.id = command.id;
     result.index = entry.index;
-    if (decoded.ok()) {
+    if (decoded.ok() && command.only_in_term != 0 && command.only_in_term != entry.term) {
+      result.status = absl::FailedPreconditionError("who proposed this leads no more");
+      result.revision = store_->writer().revision();
+    } else if (decoded.ok()) {
       KEEL_RETURN_IF_ERROR(applier_->Apply(command, wanted, &result, &notices_));
     } else {
       result.status = decoded;

@@ -67,18 +67,25 @@ void Lessor::Assign(const std::vector<Lease>& leases) {
   for (const Lease& lease : leases) leases_[lease.id].lease = lease;
   if (leads_) {
     leads_ = false;
-    Lead(true);
+    Lead(term_);
   }
 }
 
-void Lessor::Lead(bool leads) {
-  if (leads == leads_) return;
-  leads_ = leads;
-  if (!leads && KEEL_MUTATION(kFollowerExpires)) return;
+void Lessor::Lead(uint64_t term) {
+  // In another term without a word that it followed in between: somebody else may have led.
+  if (leads_ && term == term_) return;
+  leads_ = true;
+  term_ = term;
   expiries_ = Queue();
   checkpoints_ = Queue();
-  if (!leads) return;
   for (auto& [id, timed] : leases_) Start(timed, options_.election);
+}
+
+void Lessor::Follow() {
+  leads_ = false;
+  if (KEEL_MUTATION(kFollowerExpires)) return;
+  expiries_ = Queue();
+  checkpoints_ = Queue();
 }
 
 std::optional<int64_t> Lessor::Renew(int64_t id) {
@@ -91,7 +98,7 @@ std::optional<int64_t> Lessor::Renew(int64_t id) {
   if (timed.lease.remaining_ttl > 0) {
     // The checkpoint would cut the renewed time short after a change of leader.
     if (!KEEL_MUTATION(kRenewKeepsCheckpoint)) timed.lease.remaining_ttl = 0;
-    options_.checkpoint({timed.lease});
+    options_.checkpoint({timed.lease}, term_);
   }
   const base::TimePoint expiry = now + Seconds(timed.lease.granted_ttl);
   // Its queue entry is for an earlier time and will be put back then; after a
@@ -127,7 +134,7 @@ void Lessor::Tick() {
     if (!timed.revoking) ++expired_total_;
     timed.revoking = true;
     expiries_.push({now + options_.retry, due.id});
-    options_.revoke(due.id);
+    options_.revoke(due.id, term_);
     ++revoked;
   }
 
@@ -144,7 +151,7 @@ void Lessor::Tick() {
     lease.remaining_ttl = LeftSeconds(timed.expiry - now);
     if (lease.remaining_ttl > 0 && lease.remaining_ttl < lease.granted_ttl) left.push_back(lease);
   }
-  if (!left.empty()) options_.checkpoint(left);
+  if (!left.empty()) options_.checkpoint(left, term_);
 }
 
 }  // namespace keel::kvstore

@@ -9,7 +9,7 @@
 // of leader does not prolong them for ever.
 //
 //   lessor.OnGranted(lease);                      // from apply, posted to the loop
-//   lessor.Lead(true);
+//   lessor.Lead(term);
 //   std::optional<int64_t> ttl = lessor.Renew(id);
 //
 // Time is base::Loop's alone. Thread-safety: everything on the loop.
@@ -38,9 +38,10 @@ class Lessor {
     base::Duration checkpoint_interval = std::chrono::minutes(5);
     // A revocation or checkpoint that had no effect is proposed again after this.
     base::Duration retry = std::chrono::seconds(3);
-    // Proposals; what becomes of them shows in OnRevoked and OnCheckpointed.
-    std::function<void(int64_t id)> revoke;
-    std::function<void(const std::vector<Lease>&)> checkpoint;
+    // Proposals, void in any other term than the one it leads in: a successor may have renewed
+    // the lease. What becomes of them shows in OnRevoked and OnCheckpointed.
+    std::function<void(int64_t id, uint64_t term)> revoke;
+    std::function<void(const std::vector<Lease>&, uint64_t term)> checkpoint;
   };
 
   explicit Lessor(Options options);
@@ -52,8 +53,9 @@ class Lessor {
   // Everything was replaced (start, or a snapshot).
   void Assign(const std::vector<Lease>& leases);
 
-  // This member starts or ceases to lead.
-  void Lead(bool leads);
+  // This member leads in `term`; it ceases to lead.
+  void Lead(uint64_t term);
+  void Follow();
 
   // Starts the lease's time anew and returns its TTL, in seconds; nullopt when
   // there is no such lease or it has run out. REQUIRES: leads().
@@ -90,6 +92,7 @@ class Lessor {
 
   const Options options_;
   bool leads_ = false;
+  uint64_t term_ = 0;  // while leading
   absl::flat_hash_map<int64_t, Timed> leases_;
   // Entries may be stale: the lease's own times decide. A renewal does not touch
   // the queue; the entry is put back when it comes up early.

@@ -19,8 +19,11 @@ class LessorTest : public ::testing::Test {
     Lessor::Options options;
     options.loop = &loop_;
     options.election = seconds(1);
-    options.revoke = [this](int64_t id) { revoked_.push_back(id); };
-    options.checkpoint = [this](const std::vector<Lease>& leases) {
+    options.revoke = [this](int64_t id, uint64_t term) {
+      revoked_.push_back(id);
+      terms_.push_back(term);
+    };
+    options.checkpoint = [this](const std::vector<Lease>& leases, uint64_t) {
       for (const Lease& lease : leases) checkpoints_.push_back(lease);
     };
     return options;
@@ -33,6 +36,7 @@ class LessorTest : public ::testing::Test {
 
   base::ManualLoop loop_;
   std::vector<int64_t> revoked_;
+  std::vector<uint64_t> terms_;
   std::vector<Lease> checkpoints_;
   Lessor lessor_{Options()};
 };
@@ -41,7 +45,7 @@ TEST_F(LessorTest, OnlyALeaderRevokesAndOnceTheTtlHasPassed) {
   lessor_.OnGranted(Of(1, 10));
   Pass(seconds(100));
   EXPECT_THAT(revoked_, IsEmpty());
-  lessor_.Lead(true);
+  lessor_.Lead(1);
   // A new leader gives the TTL anew and one election timeout on top.
   Pass(seconds(10));
   EXPECT_THAT(revoked_, IsEmpty());
@@ -53,17 +57,31 @@ TEST_F(LessorTest, OnlyALeaderRevokesAndOnceTheTtlHasPassed) {
   EXPECT_EQ(lessor_.size(), 0u);
 }
 
+// It may have lost the lead and won it again before it was told.
+TEST_F(LessorTest, ANewTermStartsTheTimesAnew) {
+  lessor_.Lead(3);
+  lessor_.OnGranted(Of(1, 10));
+  Pass(seconds(9));
+  lessor_.Lead(3);
+  lessor_.Lead(5);
+  Pass(seconds(10));
+  EXPECT_THAT(revoked_, IsEmpty());
+  Pass(seconds(1));
+  EXPECT_THAT(revoked_, ElementsAre(1));
+  EXPECT_THAT(terms_, ElementsAre(5));
+}
+
 TEST_F(LessorTest, WhoLostTheLeadRevokesNothing) {
-  lessor_.Lead(true);
+  lessor_.Lead(1);
   lessor_.OnGranted(Of(1, 10));
   Pass(seconds(5));
-  lessor_.Lead(false);
+  lessor_.Follow();
   Pass(seconds(100));
   EXPECT_THAT(revoked_, IsEmpty());
 }
 
 TEST_F(LessorTest, RenewingStartsTheTimeAnew) {
-  lessor_.Lead(true);
+  lessor_.Lead(1);
   lessor_.OnGranted(Of(1, 10));
   for (int i = 0; i < 20; ++i) {
     Pass(seconds(6));
@@ -76,7 +94,7 @@ TEST_F(LessorTest, RenewingStartsTheTimeAnew) {
 }
 
 TEST_F(LessorTest, ALeaseThatRanOutOrIsUnknownCannotBeRenewed) {
-  lessor_.Lead(true);
+  lessor_.Lead(1);
   lessor_.OnGranted(Of(1, 10));
   loop_.Advance(seconds(10));  // and no tick yet
   EXPECT_EQ(lessor_.Renew(1), std::nullopt);
@@ -88,7 +106,7 @@ TEST_F(LessorTest, ALeaseThatRanOutOrIsUnknownCannotBeRenewed) {
 }
 
 TEST_F(LessorTest, ARevocationWithoutEffectIsProposedAgain) {
-  lessor_.Lead(true);
+  lessor_.Lead(1);
   lessor_.OnGranted(Of(1, 5));
   Pass(seconds(5));
   Pass(seconds(1));
@@ -100,14 +118,14 @@ TEST_F(LessorTest, ARevocationWithoutEffectIsProposedAgain) {
 
 TEST_F(LessorTest, RenewalAfterAnExtensionDoesNotKeepTheExtension) {
   lessor_.OnGranted(Of(1, 5));
-  lessor_.Lead(true);  // until 6 s
+  lessor_.Lead(1);  // until 6 s
   EXPECT_EQ(lessor_.Renew(1), 5);
   Pass(seconds(5));
   EXPECT_THAT(revoked_, ElementsAre(1));
 }
 
 TEST_F(LessorTest, WritesDownWhatIsLeftOfLongLeasesAndGoesOnFromThere) {
-  lessor_.Lead(true);
+  lessor_.Lead(1);
   lessor_.OnGranted(Of(1, 3600));
   lessor_.OnGranted(Of(2, 60));
   Pass(minutes(5));
@@ -118,7 +136,7 @@ TEST_F(LessorTest, WritesDownWhatIsLeftOfLongLeasesAndGoesOnFromThere) {
   // The next leader has only what the log says.
   Lessor next(Options());
   next.Assign({Of(1, 3600, 3300)});
-  next.Lead(true);
+  next.Lead(1);
   EXPECT_EQ(next.Remaining(1), 3301);
   // A renewal clears the checkpoint, in the log too.
   checkpoints_.clear();
@@ -128,7 +146,7 @@ TEST_F(LessorTest, WritesDownWhatIsLeftOfLongLeasesAndGoesOnFromThere) {
 }
 
 TEST_F(LessorTest, ASnapshotReplacesEverything) {
-  lessor_.Lead(true);
+  lessor_.Lead(1);
   lessor_.OnGranted(Of(1, 5));
   lessor_.Assign({Of(2, 5)});
   EXPECT_TRUE(lessor_.leads());
@@ -138,7 +156,7 @@ TEST_F(LessorTest, ASnapshotReplacesEverything) {
 
 TEST_F(LessorTest, TheGreatestTtlDoesNotOverflow) {
   loop_.Advance(std::chrono::hours(24 * 365));
-  lessor_.Lead(true);
+  lessor_.Lead(1);
   lessor_.OnGranted(Of(1, kMaxLeaseTtl));
   Pass(seconds(1));
   EXPECT_THAT(revoked_, IsEmpty());
@@ -146,7 +164,7 @@ TEST_F(LessorTest, TheGreatestTtlDoesNotOverflow) {
 }
 
 TEST_F(LessorTest, ManyLeasesThatRunOutAtOnceAreRevokedInPortions) {
-  lessor_.Lead(true);
+  lessor_.Lead(1);
   for (int64_t id = 1; id <= 1200; ++id) lessor_.OnGranted(Of(id, 5));
   Pass(seconds(5));
   EXPECT_EQ(revoked_.size(), 500u);

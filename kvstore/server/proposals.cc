@@ -27,10 +27,13 @@ std::vector<std::pair<uint64_t, T>>& ById(std::vector<std::pair<uint64_t, T>>& i
 Proposals::Proposals(ServerContext* context)
     : context_(context), ids_(context->member_id, context->unix_ms()) {}
 
-std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view request) const {
+std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view request,
+                              uint64_t only_in_term) const {
   // keel.kv.Command: id (1), proposer (2), the request as the client encoded it.
   std::string out;
-  out.resize(1 + CodedOutputStream::VarintSize64(id) + 1 +
+  const size_t term_bytes =
+      only_in_term == 0 ? 0 : 2 + CodedOutputStream::VarintSize64(only_in_term);
+  out.resize(1 + CodedOutputStream::VarintSize64(id) + term_bytes + 1 +
              CodedOutputStream::VarintSize64(context_->member_id) + 1 +
              CodedOutputStream::VarintSize64(request.size()) + request.size());
   auto* to = reinterpret_cast<uint8_t*>(out.data());
@@ -38,19 +41,24 @@ std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view 
   to = CodedOutputStream::WriteVarint64ToArray(id, to);
   *to++ = 2 << 3;
   to = CodedOutputStream::WriteVarint64ToArray(context_->member_id, to);
+  if (only_in_term != 0) {
+    to = CodedOutputStream::WriteVarint32ToArray(16 << 3, to);
+    to = CodedOutputStream::WriteVarint64ToArray(only_in_term, to);
+  }
   *to++ = static_cast<uint8_t>(static_cast<int>(field) << 3 | 2);
   to = CodedOutputStream::WriteVarint64ToArray(request.size(), to);
   std::copy(request.begin(), request.end(), to);
   return out;
 }
 
-void Proposals::Propose(CommandField field, std::string_view request, Done done) {
+void Proposals::Propose(CommandField field, std::string_view request, Done done,
+                        uint64_t only_in_term) {
   if (context_->node->commit_index() > context_->node->applied_index() + kMaxApplyGap) {
     failed_total_.fetch_add(1, std::memory_order_relaxed);
     return done(ErrTooManyRequests(), nullptr);
   }
   const uint64_t id = ids_.Next();
-  auto payload = std::make_shared<const std::string>(Encode(id, field, request));
+  auto payload = std::make_shared<const std::string>(Encode(id, field, request, only_in_term));
   if (payload->size() > context_->config.max_request_bytes) {
     return done(ErrRequestTooLarge(), nullptr);
   }

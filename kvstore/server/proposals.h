@@ -59,7 +59,8 @@ class Proposals {
 
   // `request` is the encoded message of that field. Errors given to `done`:
   // etcd's "request is too large", "too many requests", and the timeouts.
-  void Propose(CommandField field, std::string_view request, Done done);
+  // `only_in_term`: see command.proto.
+  void Propose(CommandField field, std::string_view request, Done done, uint64_t only_in_term = 0);
   // `make` gets the id that the change's context must carry.
   void ProposeChange(absl::AnyInvocable<raft::ConfChange(uint64_t id)> make, Done done);
 
@@ -92,7 +93,8 @@ class Proposals {
     uint64_t reign = 0;  // reign_ when it was sent
   };
 
-  std::string Encode(uint64_t id, CommandField field, std::string_view request) const;
+  std::string Encode(uint64_t id, CommandField field, std::string_view request,
+                     uint64_t only_in_term) const;
   bool Add(uint64_t id, Waiting waiting);
   Done Take(uint64_t id);
   void Send(uint64_t id, const raft::Payload& payload);

@@ -38,21 +38,23 @@ Lessor::Options LessorOptions(base::Loop* loop, const ServerConfig& config, Prop
   Lessor::Options options;
   options.loop = loop;
   options.election = config.election();
-  options.revoke = [proposals](int64_t id) {
+  options.revoke = [proposals](int64_t id, uint64_t term) {
     pb::LeaseRevokeRequest request;
     request.set_id(id);
-    proposals->Propose(CommandField::kLeaseRevoke, request.SerializeAsString(),
-                       [](absl::Status, ApplyResult*) {});
+    proposals->Propose(
+        CommandField::kLeaseRevoke, request.SerializeAsString(), [](absl::Status, ApplyResult*) {},
+        term);
   };
-  options.checkpoint = [proposals](const std::vector<Lease>& leases) {
+  options.checkpoint = [proposals](const std::vector<Lease>& leases, uint64_t term) {
     pb::LeaseCheckpointRequest request;
     for (const Lease& lease : leases) {
       pb::LeaseCheckpoint* checkpoint = request.add_checkpoints();
       checkpoint->set_id(lease.id);
       checkpoint->set_remaining_ttl(lease.remaining_ttl);
     }
-    proposals->Propose(CommandField::kLeaseCheckpoint, request.SerializeAsString(),
-                       [](absl::Status, ApplyResult*) {});
+    proposals->Propose(
+        CommandField::kLeaseCheckpoint, request.SerializeAsString(),
+        [](absl::Status, ApplyResult*) {}, term);
   };
   return options;
 }
@@ -208,7 +210,7 @@ void Server::Stop() {
       if (i == 0 && !parts_->stopped) {
         parts_->stopped = true;
         parts_->context.loop->Cancel(parts_->timer);
-        parts_->lessor.Lead(false);
+        parts_->lessor.Follow();
         parts_->calls->Stop();
         parts_->proposals.Stop();
       }
@@ -338,7 +340,11 @@ void Server::OnStateChange(const raft::SoftState& state, raft::Term term) {
       parts_->metrics.leader_changes.fetch_add(1, std::memory_order_relaxed);
     }
   }
-  parts_->lessor.Lead(state.role == raft::Role::kLeader);
+  if (state.role == raft::Role::kLeader) {
+    parts_->lessor.Lead(term);
+  } else {
+    parts_->lessor.Follow();
+  }
   if (state.leader == before.leader) return;
   parts_->proposals.OnLeaderChange(state.leader != raft::kNoNode);
   parts_->calls->OnLeaderChange();
