@@ -31,7 +31,6 @@ class LeaseLoad::Stream final : public rpc::ClientStreamHandler {
   }
   void OnMessage(std::string_view message) override {
     const int64_t now = NowNs();
-    if (load_.run_.options.total != 0) load_.run_.completed.fetch_add(1);
     if (load_.run_.Counts(now)) {
       etcdserverpb::LeaseKeepAliveResponse response;
       if (response.ParseFromArray(message.data(), static_cast<int>(message.size())) &&
@@ -41,6 +40,8 @@ class LeaseLoad::Stream final : public rpc::ClientStreamHandler {
         load_.found_.Error(absl::NotFoundError("the lease is gone"));
       }
     }
+    // Last: the run may be over with it.
+    if (load_.run_.options.total != 0) load_.run_.completed.fetch_add(1, std::memory_order_release);
     Renew();
   }
   void OnFinished(absl::Status status) override {

@@ -74,7 +74,6 @@ void PagesLoad::Answered(Client& client, absl::StatusOr<std::string> response) {
 
 void PagesLoad::Done(Client& client, const absl::Status& status) {
   const int64_t now = NowNs();
-  if (run_.options.total != 0) run_.completed.fetch_add(1, std::memory_order_relaxed);
   if (run_.Counts(now)) {
     if (status.ok()) {
       found_.latency_ns.Record(now - client.start_ns);
@@ -82,6 +81,8 @@ void PagesLoad::Done(Client& client, const absl::Status& status) {
       found_.Error(status);
     }
   }
+  // Last: the run may be over with it.
+  if (run_.options.total != 0) run_.completed.fetch_add(1, std::memory_order_release);
   if (status.ok()) return StartList(client);
   if (run_.stop.load(std::memory_order_relaxed)) return;
   loop_.After(kPauseAfterError, [this, c = &client] { StartList(*c); });

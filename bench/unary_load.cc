@@ -84,7 +84,6 @@ void UnaryLoad::Issue(Client& client, int64_t start_ns) {
 
 void UnaryLoad::Done(Client& client, const absl::Status& status) {
   const int64_t now = NowNs();
-  if (run_.options.total != 0) run_.completed.fetch_add(1, std::memory_order_relaxed);
   if (run_.Counts(now)) {
     if (status.ok()) {
       found_.latency_ns.Record(now - client.start_ns);
@@ -92,6 +91,8 @@ void UnaryLoad::Done(Client& client, const absl::Status& status) {
       found_.Error(status);
     }
   }
+  // Last: the run may be over with it.
+  if (run_.options.total != 0) run_.completed.fetch_add(1, std::memory_order_release);
   if (status.ok()) return Free(client);
   if (run_.stop.load(std::memory_order_relaxed)) return;
   loop_.After(kPauseAfterError, [this, c = &client] { Free(*c); });

@@ -75,6 +75,8 @@ void ServerCall::OnCancel(absl::AnyInvocable<void()> callback) {
 }
 
 void ServerCall::Abandoned() {
+  // Once: the op holds a reference, too, and a loop that is closing drops it at once.
+  if (abandoned_.exchange(true, std::memory_order_acq_rel)) return;
   // Never at once: the reference may have been dropped deep inside anything.
   CallOp op{CallOp::Kind::kAbandoned, this, {}, {}};
   if (local_ != nullptr) return local_->Post(std::move(op));

@@ -145,6 +145,7 @@ class ServerCall {
   std::atomic<uint32_t> references_{0};
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> answered_{false};  // or ended
+  std::atomic<bool> abandoned_{false};
   std::atomic<size_t> queued_bytes_{0};
   std::atomic<size_t> writable_mark_bytes_{64 * 1024};
   std::atomic<bool> past_mark_{false};  // above the mark since the last OnWritable

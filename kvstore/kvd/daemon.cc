@@ -324,10 +324,12 @@ void Daemon::TearDown() {
   if (server_ != nullptr) server_->Stop();
   if (metrics_rpc_ != nullptr) metrics_rpc_->Stop();
   if (rpc_ != nullptr) rpc_->Stop();
-  RunOn(io_, [this] {
-    concurrency_.reset();
-    json_.reset();
-  });
+  if (concurrency_ != nullptr) {
+    RunOn(io_, [this] {
+      concurrency_.reset();
+      json_.reset();
+    });
+  }
   if (hub_ != nullptr) RunOn(apply_, [this] { hub_->Stop(); });
   if (node_ != nullptr) node_->Stop(base::Duration::zero());
   if (transport_ != nullptr) transport_->Stop();
