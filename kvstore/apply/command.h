@@ -14,8 +14,8 @@ struct CommandView {
   uint64_t id = 0;
   uint64_t proposer = 0;
   uint64_t only_in_term = 0;  // 0: any
-  int field = 0;             // of Command.request: Command::kPutFieldNumber, ...
-  std::string_view request;  // encoded, into the command's bytes
+  int field = 0;              // of Command.request: Command::kPutFieldNumber, ...
+  std::string_view request;   // encoded, into the command's bytes
 };
 
 // InvalidArgument for bytes that are no Command; id and proposer are set as far as they could
