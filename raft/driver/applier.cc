@@ -46,11 +46,13 @@ void Applier::ApplyQueued() {
     apply_scheduled_ = false;
     applying_.swap(queued_);
   }
-  if (!stopped_.load() && !applying_.empty()) {
+  if (!stopped_.load() && !failed_ && !applying_.empty()) {
     if (absl::Status status = ApplyEntries(); status.ok()) {
       ReportApplied();
       AnswerReads();
     } else {
+      // Until the loop has heard of it, more may come: it must not follow what is missing.
+      failed_ = true;
       Fail(std::move(status));
     }
   }
@@ -174,7 +176,7 @@ void Applier::FailReads(std::vector<ReadDone> reads, absl::Status status) {
 void Applier::WriteSnapshot(std::string dir,
                             std::function<void(absl::StatusOr<SnapshotMeta>)> done) {
   apply_loop_->Post([self = shared_from_this(), dir = std::move(dir), done = std::move(done)] {
-    if (self->stopped_.load()) return;
+    if (self->stopped_.load() || self->failed_) return;
     const auto write = [&]() -> absl::StatusOr<SnapshotMeta> {
       KEEL_RETURN_IF_ERROR(self->fs_.RemoveAll(dir));
       KEEL_RETURN_IF_ERROR(self->fs_.CreateDirs(dir));
@@ -198,7 +200,7 @@ void Applier::Restore(std::string dir, SnapshotMeta meta, std::function<void(abs
     // What was committed before comes first. Nothing behind the snapshot can be queued yet:
     // it is committed only once the snapshot is durable in the log.
     self->ApplyQueued();
-    if (self->stopped_.load()) return;
+    if (self->stopped_.load() || self->failed_) return;
     absl::Status status = self->state_machine_->RestoreSnapshot(dir, meta);
     if (status.ok()) {
       self->applied_ = {meta.index, meta.term, meta.conf};

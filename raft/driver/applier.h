@@ -88,6 +88,7 @@ class Applier : public std::enable_shared_from_this<Applier> {
 
   // On the apply loop. The lists keep their memory.
   AppliedState applied_;
+  bool failed_ = false;  // to apply: nothing more is
   std::vector<Entry> applying_;
   std::vector<CommittedEntry> run_;
   std::deque<WaitingRead> waiting_;  // by index
