@@ -182,7 +182,8 @@ SeedFailure Shrink(const RunOptions& options, const ChildResult& first) {
   return failure;
 }
 
-void PrintProgress(const CampaignOptions& options, const CampaignResult& result, double seconds) {
+void PrintProgress(const CampaignOptions& options, const CampaignResult& result, size_t failed,
+                   double seconds) {
   uint64_t faults = 0;
   for (size_t i = 0; i < static_cast<size_t>(FaultKind::kCount); ++i) {
     const auto it = result.counters.find(Name(static_cast<FaultKind>(i)));
@@ -194,7 +195,7 @@ void PrintProgress(const CampaignOptions& options, const CampaignResult& result,
                 result.seeds, options.seeds, static_cast<double>(result.seeds) / seconds,
                 result.simulated_seconds / 3600, faults,
                 result.counters.contains("operations") ? result.counters.at("operations") : 0,
-                result.failures.size());
+                failed);
 }
 
 }  // namespace
@@ -239,11 +240,11 @@ CampaignResult RunCampaign(const CampaignOptions& options) {
     }
     if (options.progress && Now() - printed >= 5) {
       printed = Now();
-      PrintProgress(options, result, printed - start);
+      PrintProgress(options, result, failed.size(), printed - start);
     }
   }
   result.seconds = Now() - start;
-  if (options.progress) PrintProgress(options, result, result.seconds);
+  if (options.progress) PrintProgress(options, result, failed.size(), result.seconds);
   for (const auto& [run, one] : failed) {
     SeedFailure failure{.seed = run.seed, .rule = one.rule, .text = one.text};
     if (options.shrink) failure = Shrink(run, one);
