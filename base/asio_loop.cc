@@ -11,7 +11,19 @@ namespace keel::base {
 AsioLoop::AsioLoop(std::string name)
     : name_(std::move(name)), work_(boost::asio::make_work_guard(context_)) {}
 
-AsioLoop::~AsioLoop() { Stop(); }
+AsioLoop::~AsioLoop() {
+  Stop();
+  // What a task holds may end a thread that posts until it has ended: all of this loop must
+  // still be there for it.
+  while (true) {
+    std::vector<Task> left;
+    {
+      std::lock_guard lock(mu_);
+      left.swap(posted_);
+    }
+    if (left.empty()) break;
+  }
+}
 
 void AsioLoop::Start() {
   KEEL_CHECK(!thread_.joinable(), "loop ", name_, " started twice");

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
+#include <memory>
+#include <thread>
 #include <vector>
 
 namespace keel::base {
@@ -76,6 +79,31 @@ TEST(AsioLoopTest, StopFromItsOwnThreadAndTwice) {
   loop.Post([&] { loop.Stop(); });
   loop.Stop();
   loop.Stop();
+}
+
+TEST(AsioLoopTest, TasksThatNeverRanMayEndThreadsThatPost) {
+  struct Poster {
+    explicit Poster(AsioLoop* to)
+        : thread([this, to] {
+            while (!stop.load()) {
+              to->Post([] {});
+              std::this_thread::yield();
+            }
+          }) {}
+    ~Poster() {
+      stop = true;
+      thread.join();
+    }
+    std::atomic<bool> stop{false};
+    std::thread thread;
+  };
+  for (int i = 0; i < 20; ++i) {
+    auto loop = std::make_unique<AsioLoop>("test");
+    auto poster = std::make_shared<Poster>(loop.get());
+    loop->Post([poster] {});
+    poster.reset();
+    loop.reset();
+  }
 }
 
 }  // namespace

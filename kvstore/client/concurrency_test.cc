@@ -331,7 +331,7 @@ TEST(ObservationTest, TellsEachLeaderAndItsValues) {
     EXPECT_EQ(seen, (std::vector<std::string>{"one", "uno", "two"}));
     observation->Stop();
     two->campaign->Cancel();
-    Enter(store, 3, "three");
+    const auto three = Enter(store, 3, "three");
     store->Settle();
     EXPECT_EQ(seen.size(), 3u);
   }

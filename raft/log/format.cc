@@ -330,7 +330,7 @@ void BatchBuilder::Begin(RecordType type, uint8_t entry_type, std::string_view f
   std::memcpy(header + kTagAt, &tag_, 4);
   header[20] = static_cast<char>(type);
   header[22] = static_cast<char>(entry_type);
-  std::memcpy(header + kRecordHeaderBytes, fixed.data(), fixed.size());
+  if (!fixed.empty()) std::memcpy(header + kRecordHeaderBytes, fixed.data(), fixed.size());
   if (copy) {
     if (!data.empty())
       std::memcpy(header + kRecordHeaderBytes + fixed.size(), data.data(), data.size());
