@@ -137,6 +137,15 @@ HardState StateInFront(HardState state, bool reset, const std::vector<Entry>& en
   return state;
 }
 
+std::optional<HardState> StateBehind(const std::optional<HardState>& state, const Entry& entry) {
+  if (!state || entry.type != EntryType::kConfChange || entry.index > state->commit) {
+    return std::nullopt;
+  }
+  HardState behind = *state;
+  behind.commit = entry.index;
+  return behind;
+}
+
 FixedBody<24> EncodeHardState(const HardState& state) {
   return Fixed(state.term, state.vote, state.commit);
 }

@@ -102,6 +102,11 @@ FixedBody<24> EncodeHardState(const HardState& state);
 // The hard state as it may stand in front of a reset or of entries: were these torn off, its
 // commit index must not name the entries that they were to replace.
 HardState StateInFront(HardState state, bool reset, const std::vector<Entry>& entries);
+// The hard state that must stand between `entry` and what follows it, if any: that a change of
+// membership is committed is on the disk before what its configuration may have led to. Else a
+// tear could leave a later change in the log with this one not known to be committed, and the
+// member would campaign by a configuration that is two changes old.
+std::optional<HardState> StateBehind(const std::optional<HardState>& state, const Entry& entry);
 FixedBody<16> EncodePoint(const LogPoint& point);
 std::string EncodeCheckpoint(const LogCheckpoint& checkpoint);
 std::optional<HardState> DecodeHardState(std::string_view body);

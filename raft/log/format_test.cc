@@ -106,5 +106,21 @@ TEST(LogFormatTest, IdentityOfAnotherFormatIsRefused) {
   EXPECT_EQ(DecodeIdentity("").status().code(), absl::StatusCode::kDataLoss);
 }
 
+TEST(LogFormatTest, ACommittedChangeOfMembershipIsFollowedByTheStateThatSaysSo) {
+  const HardState state{.term = 4, .vote = 2, .commit = 9};
+  Entry change;
+  change.type = EntryType::kConfChange;
+  change.index = 9;
+  EXPECT_EQ(StateBehind(state, change), state);
+  change.index = 7;
+  EXPECT_EQ(StateBehind(state, change), (HardState{.term = 4, .vote = 2, .commit = 7}));
+  change.index = 10;
+  EXPECT_EQ(StateBehind(state, change), std::nullopt);
+  EXPECT_EQ(StateBehind(std::nullopt, change), std::nullopt);
+  change.index = 7;
+  change.type = EntryType::kNormal;
+  EXPECT_EQ(StateBehind(state, change), std::nullopt);
+}
+
 }  // namespace
 }  // namespace keel::raft

@@ -60,6 +60,10 @@ absl::Status SharedWriter::Add(const SharedWrite& write, SharedWritten* written)
     written->locations.push_back({entry.term, static_cast<uint32_t>(segments().sequence()),
                                   static_cast<uint32_t>(offset / kRecordAlignBytes),
                                   static_cast<uint32_t>(body_bytes)});
+    if (const auto behind = StateBehind(write.hard_state, entry)) {
+      in_front = behind;
+      KEEL_RETURN_IF_ERROR(Add(group, RecordType::kHardState, EncodeHardState(*behind), written));
+    }
   }
   if (in_front != write.hard_state) {
     KEEL_RETURN_IF_ERROR(

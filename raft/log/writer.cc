@@ -52,6 +52,10 @@ absl::Status LogWriter::WriteAll(const std::vector<LogWrite>& writes, LogWritten
                                     static_cast<uint32_t>(offset / kRecordAlignBytes),
                                     static_cast<uint32_t>(body_bytes)});
       state_.last = entry.index;
+      if (const auto behind = StateBehind(write.hard_state, entry)) {
+        state_.hard_state = *behind;
+        KEEL_RETURN_IF_ERROR(Add(RecordType::kHardState, EncodeHardState(*behind)));
+      }
     }
     if (write.hard_state && *write.hard_state != state_.hard_state) {
       state_.hard_state = *write.hard_state;
