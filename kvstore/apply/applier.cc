@@ -115,6 +115,11 @@ absl::Status Applier::Dispatch(const CommandView& command) {
       if (Parse(command.request, &request)) ApplyAlarm(request);
       return absl::OkStatus();
     }
+    case Command::kMemberSpaceFieldNumber: {
+      kv::MemberSpace request;
+      if (Parse(command.request, &request)) ApplyMemberSpace(request);
+      return absl::OkStatus();
+    }
     case Command::kMemberAttributesFieldNumber: {
       kv::MemberAttributes request;
       if (Parse(command.request, &request)) ApplyMemberAttributes(request);
@@ -417,6 +422,17 @@ void Applier::ApplyAlarm(const AlarmRequest& request) {
     member->set_alarm(each.type);
   }
   response.AppendToString(&outcome_->body);
+  if (changed) notices_->push_back([](ApplySink& sink) { sink.OnAlarmsChanged(); });
+}
+
+void Applier::ApplyMemberSpace(const kv::MemberSpace& request) {
+  const Alarm alarm{request.member_id(), etcdserverpb::NOSPACE, /*automatic=*/true};
+  bool changed = false;
+  if (!request.short_()) {
+    changed = state_.ClearAlarm(writer(), alarm);
+  } else if (!state_.members().WasRemoved(alarm.member_id)) {  // the last words of one that is gone
+    changed = state_.RaiseAlarm(writer(), alarm);
+  }
   if (changed) notices_->push_back([](ApplySink& sink) { sink.OnAlarmsChanged(); });
 }
 

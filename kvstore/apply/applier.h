@@ -45,6 +45,7 @@ class Applier {
   absl::Status ApplyLeaseRevoke(const etcdserverpb::LeaseRevokeRequest& request);
   absl::Status ApplyLeaseCheckpoint(const etcdserverpb::LeaseCheckpointRequest& request);
   void ApplyAlarm(const etcdserverpb::AlarmRequest& request);
+  void ApplyMemberSpace(const kv::MemberSpace& request);
   void ApplyMemberAttributes(const kv::MemberAttributes& request);
   void ApplyMemberUpdate(const etcdserverpb::MemberUpdateRequest& request);
 

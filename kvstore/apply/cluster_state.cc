@@ -16,7 +16,8 @@ namespace {
 constexpr std::string_view kConf = "conf";
 constexpr std::string_view kMember = "member/";
 constexpr std::string_view kRemoved = "removed/";
-constexpr std::string_view kAlarm = "alarm/";  // type (one byte), member id
+constexpr std::string_view kAlarm = "alarm/";  // type (one byte), member id: kAutomatic, or empty
+constexpr std::string_view kAutomatic = "a";
 constexpr std::string_view kVersion = "cluster_version";
 
 std::string IdKey(std::string_view prefix, uint64_t id) {
@@ -104,10 +105,11 @@ absl::Status ClusterState::Load(const Store& store) {
     if (!damaged) removed.push_back(LoadBig64(key.data()));
   }));
   std::vector<Alarm> alarms;
-  KEEL_RETURN_IF_ERROR(store.ScanMeta(kAlarm, [&](std::string_view key, std::string_view) {
+  KEEL_RETURN_IF_ERROR(store.ScanMeta(kAlarm, [&](std::string_view key, std::string_view value) {
     damaged = key.size() != 9 || damaged;
     if (!damaged) {
-      alarms.push_back({LoadBig64(key.data() + 1), static_cast<etcdserverpb::AlarmType>(key[0])});
+      alarms.push_back({LoadBig64(key.data() + 1), static_cast<etcdserverpb::AlarmType>(key[0]),
+                        value == kAutomatic});
     }
   }));
   std::vector<Lease> leases;
@@ -173,16 +175,21 @@ bool ClusterState::RemoveMember(Writer& writer, uint64_t id) {
 bool ClusterState::RaiseAlarm(Writer& writer, const Alarm& alarm) {
   base::MutexLock lock(&mutex_);
   const auto place = std::lower_bound(alarms_.begin(), alarms_.end(), alarm, AlarmBefore);
-  if (place != alarms_.end() && *place == alarm) return false;
-  alarms_.insert(place, alarm);
-  writer.PutMeta(AlarmKey(alarm), {});
+  if (place != alarms_.end() && !AlarmBefore(alarm, *place)) {
+    if (alarm.automatic || !place->automatic) return false;
+    *place = alarm;
+  } else {
+    alarms_.insert(place, alarm);
+  }
+  writer.PutMeta(AlarmKey(alarm), alarm.automatic ? kAutomatic : std::string_view());
   return true;
 }
 
 bool ClusterState::ClearAlarm(Writer& writer, const Alarm& alarm) {
   base::MutexLock lock(&mutex_);
   const auto place = std::lower_bound(alarms_.begin(), alarms_.end(), alarm, AlarmBefore);
-  if (place == alarms_.end() || !(*place == alarm)) return false;
+  if (place == alarms_.end() || AlarmBefore(alarm, *place)) return false;
+  if (alarm.automatic && !place->automatic) return false;
   alarms_.erase(place);
   writer.DeleteMeta(AlarmKey(alarm));
   return true;

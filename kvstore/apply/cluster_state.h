@@ -39,7 +39,8 @@ class ClusterState {
   void SetMember(Writer& writer, Member member);
   // Its NOSPACE alarm goes with it: nobody else would lower it. True when there was one.
   bool RemoveMember(Writer& writer, uint64_t id);
-  // False when it was (was not) raised already.
+  // False when nothing changed. A person's alarm stands above the member's own: it replaces that
+  // one, is not replaced by it, and an automatic `alarm` does not clear it.
   bool RaiseAlarm(Writer& writer, const Alarm& alarm);
   bool ClearAlarm(Writer& writer, const Alarm& alarm);
   void SetVersion(Writer& writer, std::string version);

@@ -242,6 +242,13 @@ kv::Command AlarmCommand(AlarmRequest::AlarmAction action, uint64_t member,
   return command;
 }
 
+kv::Command SpaceCommand(uint64_t member, bool is_short) {
+  kv::Command command;
+  command.mutable_member_space()->set_member_id(member);
+  command.mutable_member_space()->set_short_(is_short);
+  return command;
+}
+
 TEST_F(RulesTest, NoSpaceForbidsWhatTakesSpace) {
   machine_.Run({PutCommand("a", "1"), PutCommand("b", "1")});
   const auto raised = machine_.Run(AlarmCommand(AlarmRequest::ACTIVATE, 3, etcdserverpb::NOSPACE));
@@ -360,7 +367,35 @@ TEST_F(MembersTest, NoSpaceOfAMemberGoesWithIt) {
   // Its last words come late.
   const auto late = machine_.Run(AlarmCommand(AlarmRequest::ACTIVATE, 2, etcdserverpb::NOSPACE));
   EXPECT_EQ(TestMachine::Parse<etcdserverpb::AlarmResponse>(late.body).alarms_size(), 0);
+  machine_.Run(SpaceCommand(2, true));
   EXPECT_FALSE(machine_->HasAlarm(etcdserverpb::NOSPACE));
+}
+
+TEST_F(MembersTest, AMemberLowersItsOwnAlarmAndNoPersons) {
+  const Alarm own{1, etcdserverpb::NOSPACE, true};
+  const Alarm persons{1, etcdserverpb::NOSPACE, false};
+  machine_.Run(SpaceCommand(1, true));
+  EXPECT_THAT(machine_->alarms(), ElementsAre(own));
+  machine_.Run(SpaceCommand(2, false));  // another's
+  EXPECT_THAT(machine_->alarms(), ElementsAre(own));
+  machine_.Run(SpaceCommand(1, false));
+  EXPECT_THAT(machine_->alarms(), IsEmpty());
+
+  machine_.Run(AlarmCommand(AlarmRequest::ACTIVATE, 1, etcdserverpb::NOSPACE));
+  machine_.Run(SpaceCommand(1, true));
+  machine_.Run(SpaceCommand(1, false));
+  EXPECT_THAT(machine_->alarms(), ElementsAre(persons));
+  machine_.Run(AlarmCommand(AlarmRequest::DEACTIVATE, 1, etcdserverpb::NOSPACE));
+  EXPECT_THAT(machine_->alarms(), IsEmpty());
+
+  // A person's takes the place of its own, and a person lowers either.
+  machine_.Run(SpaceCommand(1, true));
+  machine_.Run(AlarmCommand(AlarmRequest::ACTIVATE, 1, etcdserverpb::NOSPACE));
+  EXPECT_THAT(machine_->alarms(), ElementsAre(persons));
+  machine_.Run(AlarmCommand(AlarmRequest::DEACTIVATE, 1, etcdserverpb::NOSPACE));
+  machine_.Run(SpaceCommand(1, true));
+  machine_.Run(AlarmCommand(AlarmRequest::DEACTIVATE, 1, etcdserverpb::NOSPACE));
+  EXPECT_THAT(machine_->alarms(), IsEmpty());
 }
 
 TEST_F(MembersTest, LearnersAreFew) {
@@ -404,12 +439,14 @@ TEST(MembersRestartTest, StandWhereTheyStood) {
     change.conf_after = conf;
     machine.Run(std::vector<raft::CommittedEntry>{change});
     machine.Run(AlarmCommand(AlarmRequest::ACTIVATE, 3, etcdserverpb::NOSPACE));
+    machine.Run(SpaceCommand(2, true));
   }
   TestMachine machine(dir / "store", false, {{5, "", {}, {}, false}});
   EXPECT_EQ(machine.applied.conf, conf);
   EXPECT_THAT(machine->members().List(), ElementsAre(Member{2, "", {"http://b:1"}, {}, true}));
   EXPECT_TRUE(machine->members().WasRemoved(1));
-  EXPECT_THAT(machine->alarms(), ElementsAre(Alarm{3, etcdserverpb::NOSPACE}));
+  EXPECT_THAT(machine->alarms(),
+              ElementsAre(Alarm{2, etcdserverpb::NOSPACE, true}, Alarm{3, etcdserverpb::NOSPACE}));
 }
 
 }  // namespace

@@ -58,6 +58,7 @@ struct ApplyResult {
 struct Alarm {
   uint64_t member_id = 0;
   etcdserverpb::AlarmType type = etcdserverpb::NONE;
+  bool automatic = false;  // raised by the member itself (MemberSpace), which lowers it again
 
   bool operator==(const Alarm&) const = default;
 };

@@ -144,11 +144,7 @@ void Proposals::OnResults(std::span<ApplyResult> results) {
     base::MutexLock lock(&mutex_);
     for (ApplyResult& result : results) {
       const auto it = waiting_.find(result.id);
-      if (it == waiting_.end()) {
-        // By the clock of the starts (IdGenerator): one that went backwards hides it.
-        if (result.id < first_id_) predecessors_.store(true, std::memory_order_release);
-        continue;
-      }
+      if (it == waiting_.end()) continue;
       ready.emplace_back(std::move(it->second.done), &result);
       waiting_bytes_ -= it->second.bytes;
       waiting_.erase(it);

@@ -41,6 +41,7 @@ enum class CommandField : int {
   kMemberAttributes = 13,
   kClusterVersion = 14,
   kMemberUpdate = 15,
+  kMemberSpace = 17,
 };
 
 class Proposals {
@@ -68,9 +69,6 @@ class Proposals {
 
   // What ApplySink::OnResults got.
   void OnResults(std::span<ApplyResult> results);
-  // True once after something was applied that an earlier process of this member proposed: it may
-  // lie in somebody's log, or on the wire, long after that process has ended.
-  bool TakePredecessors() { return predecessors_.exchange(false, std::memory_order_acq_rel); }
   // A leader was elected or lost.
   void OnLeaderChange(bool has_leader);
   // Every result up to now was covered by a snapshot and will not come.
@@ -108,8 +106,6 @@ class Proposals {
 
   ServerContext* const context_;
   IdGenerator ids_;
-  const uint64_t first_id_ = ids_.Next();
-  std::atomic<bool> predecessors_{false};
 
   mutable base::Mutex mutex_;
   absl::flat_hash_map<uint64_t, Waiting> waiting_ ABSL_GUARDED_BY(mutex_);

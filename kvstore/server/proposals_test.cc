@@ -100,20 +100,5 @@ TEST_F(ProposalsTest, AsksAgainWhenTheReadThatTellsWhatWasLostIsLostItself) {
   EXPECT_EQ(node_.reads.size(), asked + 2) << "nothing is left to ask for";
 }
 
-TEST_F(ProposalsTest, TellsOfWhatAnEarlierProcessProposed) {
-  EXPECT_FALSE(proposals_.TakePredecessors());
-  const auto apply = [this](uint64_t id) {
-    std::vector<ApplyResult> results(1);
-    results[0].id = id;
-    proposals_.OnResults(results);
-  };
-  apply(proposals_.NewId());  // its own, that it has given up on
-  EXPECT_FALSE(proposals_.TakePredecessors());
-  IdGenerator predecessor(context_.member_id, 0);  // this one's clock says 1 ms
-  apply(predecessor.Next());
-  EXPECT_TRUE(proposals_.TakePredecessors());
-  EXPECT_FALSE(proposals_.TakePredecessors());
-}
-
 }  // namespace
 }  // namespace keel::kvstore

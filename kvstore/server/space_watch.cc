@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "kvstore/api/rpc.pb.h"
+#include "kvstore/apply/command.pb.h"
 
 namespace keel::kvstore {
 
@@ -70,20 +71,13 @@ std::string SpaceWatch::Shortage(bool raised, bool fresh) {
 void SpaceWatch::Tick() {
   ResumeStore();
   if (proposing_) return;
-  const bool predecessors = proposals_->TakePredecessors();  // before the look at the alarms
   bool raised = false;
+  bool own = false;
   for (const Alarm& alarm : context_->machine->alarms()) {
-    raised |= alarm.member_id == context_->member_id && alarm.type == pb::NOSPACE;
+    if (alarm.member_id != context_->member_id || alarm.type != pb::NOSPACE) continue;
+    raised = true;
+    own = alarm.automatic;
   }
-  // An alarm that stood before this process started is taken for one of its
-  // predecessor's; it may be in the part of the log that is yet to be applied.
-  if (!caught_up_) {
-    own_alarm_ |= raised;
-    AskWhenCaughtUp();
-  }
-  // Or it was in a log of those that had not committed it.
-  own_alarm_ |= raised && predecessors;
-
   std::string shortage;
   {
     base::MutexLock lock(&mutex_);
@@ -93,9 +87,8 @@ void SpaceWatch::Tick() {
   }
   if (!shortage.empty() && !raised) {
     base::Log().error("no space: writes stop until there is room; {}", shortage);
-    own_alarm_ = true;
     Propose(true);
-  } else if (shortage.empty() && raised && own_alarm_) {
+  } else if (shortage.empty() && own) {
     base::Log().info("there is room again: writes go on");
     Propose(false);
   }
@@ -123,30 +116,14 @@ void SpaceWatch::ResumeStore() {
   });
 }
 
-void SpaceWatch::AskWhenCaughtUp() {
-  if (asking_ || !context_->HasLeader()) return;
-  asking_ = true;
-  context_->node->ReadIndex([this](absl::StatusOr<raft::Index> index) {
-    context_->loop->Post([this, ok = index.ok()] {
-      asking_ = false;
-      caught_up_ |= ok;
-    });
-  });
-}
-
-void SpaceWatch::Propose(bool activate) {
-  pb::AlarmRequest request;
-  request.set_action(activate ? pb::AlarmRequest::ACTIVATE : pb::AlarmRequest::DEACTIVATE);
-  request.set_memberid(context_->member_id);
-  request.set_alarm(pb::NOSPACE);
+void SpaceWatch::Propose(bool is_short) {
+  kv::MemberSpace request;
+  request.set_member_id(context_->member_id);
+  request.set_short_(is_short);
   proposing_ = true;
-  proposals_->Propose(CommandField::kAlarm, request.SerializeAsString(),
-                      [this, activate](absl::Status error, ApplyResult*) {
-                        context_->loop->Post([this, lowered = error.ok() && !activate] {
-                          proposing_ = false;
-                          // Not before: what was proposed and got no answer may still be applied.
-                          if (lowered) own_alarm_ = false;
-                        });
+  proposals_->Propose(CommandField::kMemberSpace, request.SerializeAsString(),
+                      [this](absl::Status error, ApplyResult*) {
+                        context_->loop->Post([this] { proposing_ = false; });
                         if (!error.ok())
                           base::Log().warn("alarm not delivered: {}", base::ToStd(error.message()));
                       });

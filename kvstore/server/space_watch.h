@@ -3,7 +3,9 @@
 //
 // Room is short when the file system has less than the reserve free, when the
 // store is larger than the quota, or when the store says that it cannot write.
-// An alarm that a person raised through the API is left alone.
+// An alarm that a person raised through the API is left alone: the state knows
+// which is which (MemberSpace in command.proto), so that a member lowers its own
+// whenever it was proposed, by an earlier process too.
 //
 // A store that met the full disk is asked to flush again as soon as the disk has
 // the reserve free, once a second, on a worker: RocksDB looks by itself only
@@ -46,10 +48,9 @@ class SpaceWatch {
   // Empty when there is room, else why there is not. Sets the budget. `raised` widens the
   // bounds, so that the alarm does not flicker; `fresh` asks the store anew for its size.
   std::string Shortage(bool raised, bool fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Propose(bool activate);
+  void Propose(bool is_short);
   // Asks the store to go on, if it stopped for want of room and there is some.
   void ResumeStore();
-  void AskWhenCaughtUp();
 
   ServerContext* const context_;
   Proposals* const proposals_;
@@ -60,9 +61,6 @@ class SpaceWatch {
 
   base::Mutex mutex_;  // one look at a time
 
-  bool caught_up_ = false;  // everything that was committed before the start is applied
-  bool asking_ = false;
-  bool own_alarm_ = false;  // the alarm that stands is this watch's
   bool proposing_ = false;
   bool resuming_ = false;
   base::TimePoint resumed_at_{};  // tried last
