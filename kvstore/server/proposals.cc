@@ -33,8 +33,10 @@ std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view 
   std::string out;
   const size_t term_bytes =
       only_in_term == 0 ? 0 : 2 + CodedOutputStream::VarintSize64(only_in_term);
+  const auto request_tag = static_cast<uint32_t>(field) << 3 | 2;
   out.resize(1 + CodedOutputStream::VarintSize64(id) + term_bytes + 1 +
-             CodedOutputStream::VarintSize64(context_->member_id) + 1 +
+             CodedOutputStream::VarintSize64(context_->member_id) +
+             CodedOutputStream::VarintSize32(request_tag) +
              CodedOutputStream::VarintSize64(request.size()) + request.size());
   auto* to = reinterpret_cast<uint8_t*>(out.data());
   *to++ = 1 << 3;
@@ -45,7 +47,7 @@ std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view 
     to = CodedOutputStream::WriteVarint32ToArray(16 << 3, to);
     to = CodedOutputStream::WriteVarint64ToArray(only_in_term, to);
   }
-  *to++ = static_cast<uint8_t>(static_cast<int>(field) << 3 | 2);
+  to = CodedOutputStream::WriteVarint32ToArray(request_tag, to);
   to = CodedOutputStream::WriteVarint64ToArray(request.size(), to);
   std::copy(request.begin(), request.end(), to);
   return out;

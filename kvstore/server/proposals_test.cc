@@ -4,6 +4,7 @@
 
 #include "base/manual_loop.h"
 #include "base/strings.h"
+#include "kvstore/apply/command.h"
 #include "kvstore/server/errors.h"
 
 namespace keel::kvstore {
@@ -15,7 +16,10 @@ using std::chrono::seconds;
 // Takes everything and applies nothing; reads wait until a test answers them.
 class SilentNode final : public raft::Node {
  public:
-  void Propose(raft::Payload, absl::AnyInvocable<void(absl::Status)>) override { ++proposed; }
+  void Propose(raft::Payload payload, absl::AnyInvocable<void(absl::Status)>) override {
+    ++proposed;
+    last = std::move(payload);
+  }
   void ProposeConfChange(raft::ConfChange, absl::AnyInvocable<void(absl::Status)>) override {}
   void ReadIndex(absl::AnyInvocable<void(absl::StatusOr<raft::Index>)> done) override {
     reads.push_back(std::move(done));
@@ -31,6 +35,7 @@ class SilentNode final : public raft::Node {
 
   raft::NodeId leader_id = 2;
   int proposed = 0;
+  raft::Payload last;
   std::vector<absl::AnyInvocable<void(absl::StatusOr<raft::Index>)>> reads;
 };
 
@@ -98,6 +103,22 @@ TEST_F(ProposalsTest, AsksAgainWhenTheReadThatTellsWhatWasLostIsLostItself) {
   EXPECT_TRUE(answered_);
   EXPECT_EQ(answer_, ErrTimeoutDueToLeaderFail());
   EXPECT_EQ(node_.reads.size(), asked + 2) << "nothing is left to ask for";
+}
+
+TEST_F(ProposalsTest, EncodesWhatTheApplierDecodes) {
+  for (const CommandField field :
+       {CommandField::kPut, CommandField::kMemberUpdate, CommandField::kMemberSpace}) {
+    for (const uint64_t term : {0, 300}) {
+      proposals_.Propose(
+          field, "bytes", [](absl::Status, ApplyResult*) {}, term);
+      CommandView command;
+      ASSERT_TRUE(DecodeCommand(*node_.last, &command).ok()) << static_cast<int>(field);
+      EXPECT_EQ(command.field, static_cast<int>(field));
+      EXPECT_EQ(command.request, "bytes");
+      EXPECT_EQ(command.proposer, context_.member_id);
+      EXPECT_EQ(command.only_in_term, term);
+    }
+  }
 }
 
 }  // namespace
