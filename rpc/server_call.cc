@@ -28,6 +28,10 @@ std::string_view ServerCall::Metadata(std::string_view name) const {
 
 const std::string& ServerCall::peer() const { return peer_->name; }
 
+std::optional<std::string_view> ServerCall::certificate_name() const {
+  return peer_->certificate_name;
+}
+
 base::Loop& ServerCall::loop() const { return *peer_->loop; }
 
 void ServerCall::Do(CallOp op) {

@@ -23,6 +23,7 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -84,6 +85,9 @@ class ServerCall {
   base::TimePoint deadline() const { return deadline_; }
   // "127.0.0.1:40112".
   const std::string& peer() const;
+  // The common name (CN) of the client's certificate, which was verified; it may be empty. nullopt
+  // when there is none: a plain connection, a client that showed none, a call of this process.
+  std::optional<std::string_view> certificate_name() const;
   // The loop that the call's callbacks run on.
   base::Loop& loop() const;
   // Whether the call ended before it was finished: work for it is wasted.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,7 @@ struct ServerPeer {
   base::Loop* loop;
   std::shared_ptr<ServerMailbox> mailbox;  // null for a call without a connection
   std::shared_ptr<const ServerRegistry> registry;
+  std::optional<std::string> certificate_name;  // of the client's certificate, when it showed one
 };
 
 // A connection of either protocol, or one not yet told apart.
