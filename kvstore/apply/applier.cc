@@ -48,14 +48,6 @@ bool HasPuts(const TxnRequest& request) {
   return AnyOp(request, [](const RequestOp& op) { return op.has_request_put(); });
 }
 
-template <typename Message>
-bool Applier::Parse(std::string_view bytes, Message* message) {
-  if (message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return true;
-  outcome_->status =
-      absl::InvalidArgumentError("etcdserver: the command in the log cannot be decoded");
-  return false;
-}
-
 absl::Status Applier::Apply(const CommandView& command, bool wanted, ApplyResult* outcome,
                             std::vector<Notice>* notices) {
   wanted_ = wanted;
@@ -69,6 +61,11 @@ absl::Status Applier::Apply(const CommandView& command, bool wanted, ApplyResult
 
 absl::Status Applier::Dispatch(const CommandView& command) {
   const int field = command.field;
+  // What the leader does of its own accord has no user.
+  if (state_.auth().enabled() && command.only_in_term == 0) [[unlikely]] {
+    KEEL_RETURN_IF_ERROR(CheckCaller(command));
+    if (!outcome_->status.ok()) return absl::OkStatus();
+  }
   if (state_.HasAlarm(etcdserverpb::CORRUPT) && field <= Command::kLeaseRevokeFieldNumber) {
     outcome_->status = ErrCorrupt();
     return absl::OkStatus();
@@ -139,6 +136,7 @@ absl::Status Applier::Dispatch(const CommandView& command) {
       return absl::OkStatus();
     }
     default:
+      if (ApplyAuth(command)) return absl::OkStatus();
       outcome_->status =
           absl::UnimplementedError(base::StrCat("etcdserver: unknown command ", field));
       return absl::OkStatus();

@@ -11,13 +11,16 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "kvstore/api/rpc.pb.h"
 #include "kvstore/apply/cluster_state.h"
 #include "kvstore/apply/command.h"
 #include "kvstore/apply/command.pb.h"
 #include "kvstore/apply/state_machine.h"
 #include "kvstore/apply/txn.h"
+#include "kvstore/auth/key_range_set.h"
 #include "kvstore/mvcc/store.h"
 
 namespace keel::kvstore {
@@ -49,6 +52,17 @@ class Applier {
   void ApplyMemberAttributes(const kv::MemberAttributes& request);
   void ApplyMemberUpdate(const etcdserverpb::MemberUpdateRequest& request);
 
+  // applier_auth.cc. While authentication is on: refuses (in the outcome) what the command's user
+  // may not do.
+  absl::Status CheckCaller(const CommandView& command);
+  absl::StatusOr<bool> CanWriteKeysOf(const Rights& rights, const std::vector<int64_t>& leases);
+  // False when the command is none about users and roles.
+  bool ApplyAuth(const CommandView& command);
+  void ApplyAuthenticate(const kv::Authenticate& request);
+  template <typename Request>
+  void ChangeAuth(std::string_view bytes,
+                  absl::FunctionRef<absl::Status(AuthState&, const Request&)> change);
+
   // Parts of a transaction and of the requests alone.
   absl::Status Put(const PutView& put, absl::Status* refused, std::string* body);
   absl::Status DeleteRange(const etcdserverpb::DeleteRangeRequest& request, std::string* body);
@@ -60,7 +74,12 @@ class Applier {
   Writer& writer() { return store_.writer(); }
   // Parses into `message`; false, with the outcome set, for bytes that are none.
   template <typename Message>
-  bool Parse(std::string_view bytes, Message* message);
+  bool Parse(std::string_view bytes, Message* message) {
+    if (message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return true;
+    outcome_->status =
+        absl::InvalidArgumentError("etcdserver: the command in the log cannot be decoded");
+    return false;
+  }
 
   Store& store_;
   ClusterState& state_;

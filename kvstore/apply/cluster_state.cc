@@ -92,6 +92,7 @@ Member FromProto(const etcdserverpb::Member& proto) {
 }
 
 absl::Status ClusterState::Load(const Store& store) {
+  KEEL_RETURN_IF_ERROR(auth_.Load(store));
   bool damaged = false;
   std::vector<Member> members;
   KEEL_RETURN_IF_ERROR(store.ScanMeta(kMember, [&](std::string_view, std::string_view value) {

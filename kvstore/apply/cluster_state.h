@@ -1,5 +1,5 @@
 // The part of the replicated state that is not keys: members, alarms, leases,
-// the cluster's version, Raft's configuration. Held in memory, written through
+// users and roles, the cluster's version, Raft's configuration. Held in memory, written through
 // to `meta` and `lease`.
 //
 // Thread-safety: the tables and getters from any thread; all that takes a
@@ -17,6 +17,7 @@
 #include "kvstore/apply/leases.h"
 #include "kvstore/apply/members.h"
 #include "kvstore/apply/state_machine.h"
+#include "kvstore/auth/state.h"
 #include "kvstore/mvcc/store.h"
 #include "raft/core/types.h"
 
@@ -27,6 +28,8 @@ class ClusterState {
   // Replaces what is in memory by what `store` holds.
   absl::Status Load(const Store& store);
 
+  const AuthState& auth() const { return auth_; }
+  AuthState& auth() { return auth_; }
   const LeaseTable& leases() const { return leases_; }
   const MemberTable& members() const { return members_; }
   std::vector<Alarm> alarms() const;  // by type, then member
@@ -47,6 +50,7 @@ class ClusterState {
   void SetConf(Writer& writer, const raft::ConfState& conf);
 
  private:
+  AuthState auth_;
   LeaseTable leases_;
   MemberTable members_;
   raft::ConfState conf_;

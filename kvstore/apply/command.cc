@@ -20,6 +20,10 @@ absl::Status DecodeCommand(std::string_view bytes, CommandView* command) {
       command->proposer = reader.varint();
     } else if (reader.Is(kv::Command::kOnlyInTermFieldNumber, WireType::kVarint)) {
       command->only_in_term = reader.varint();
+    } else if (reader.Is(kv::Command::kUserFieldNumber, WireType::kBytes)) {
+      command->user = reader.bytes();
+    } else if (reader.Is(kv::Command::kAuthRevisionFieldNumber, WireType::kVarint)) {
+      command->auth_revision = reader.varint();
     } else if (reader.Is(reader.field(), WireType::kBytes) &&
                reader.field() >= kv::Command::kPutFieldNumber) {
       if (command->field != 0) return Undecodable();  // one request a command

@@ -13,9 +13,11 @@ namespace keel::kvstore {
 struct CommandView {
   uint64_t id = 0;
   uint64_t proposer = 0;
-  uint64_t only_in_term = 0;  // 0: any
-  int field = 0;              // of Command.request: Command::kPutFieldNumber, ...
-  std::string_view request;   // encoded, into the command's bytes
+  uint64_t only_in_term = 0;   // 0: any
+  std::string_view user;       // who asked for it; into the command's bytes
+  uint64_t auth_revision = 0;  // 0: nobody said who
+  int field = 0;               // of Command.request: Command::kPutFieldNumber, ...
+  std::string_view request;    // encoded, into the command's bytes
 };
 
 // InvalidArgument for bytes that are no Command; id and proposer are set as far as they could

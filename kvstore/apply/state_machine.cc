@@ -113,6 +113,7 @@ class Machine : public KvStateMachine {
   std::vector<Alarm> alarms() const override { return state_.alarms(); }
   bool HasAlarm(etcdserverpb::AlarmType type) const override { return state_.HasAlarm(type); }
   std::string cluster_version() const override { return state_.version(); }
+  const AuthState& auth() const override { return state_.auth(); }
   StoreSizes sizes(base::Duration max_age) const override { return store_->sizes(max_age); }
   absl::Status background_status() const override { return store_->background_status(); }
   absl::Status ResumeFlushes() override { return store_->Resume(); }

@@ -41,6 +41,8 @@
 
 namespace keel::kvstore {
 
+class AuthState;
+
 // The outcome of one command (or membership change) that this member proposed.
 struct ApplyResult {
   uint64_t id = 0;
@@ -81,6 +83,11 @@ class ApplySink {
   virtual void OnClusterVersionChanged() {}
   // A compaction was applied; what is below `revision` cannot be read any more.
   virtual void OnCompacted(int64_t revision) {}
+  // A user was given a simple token; `user` has lost all of them (empty: everybody has).
+  virtual void OnTokenAssigned(const std::string& user, const std::string& token) {}
+  virtual void OnTokensRevoked(const std::string& user) {}
+  // What somebody may do has changed, or authentication was switched on or off.
+  virtual void OnAuthChanged() {}
   // A snapshot replaced everything: leases(), members(), alarms() are new. Of
   // commands that it covers no results will come.
   virtual void OnReset() {}
@@ -110,6 +117,7 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
   virtual std::vector<Alarm> alarms() const = 0;  // by type, then member
   virtual bool HasAlarm(etcdserverpb::AlarmType type) const = 0;
   virtual std::string cluster_version() const = 0;  // empty until set
+  virtual const AuthState& auth() const = 0;
   // At most `max_age` old.
   static constexpr base::Duration kSizesMaxAge = std::chrono::seconds(1);
   virtual StoreSizes sizes(base::Duration max_age = kSizesMaxAge) const = 0;
