@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <fstream>
+#include <future>
 #include <mutex>
 
 #include "base/file.h"
@@ -259,6 +260,41 @@ TEST(DurabilityTest, ASnapshotOfAnotherIndexIsRefusedAndNothingChanges) {
   EXPECT_EQ(target.Get("b"), "1");
   target.Run(PutCommand("b", "2"));
   EXPECT_EQ(target.Get("b"), "2");
+}
+
+absl::Status CheckSnapshot(KvStateMachine& machine, const std::string& dir) {
+  std::promise<absl::Status> checked;
+  machine.CheckSnapshot(dir, [&](absl::Status status) { checked.set_value(std::move(status)); });
+  return checked.get_future().get();
+}
+
+// Its files are the store's, and none of them is read when they are linked.
+TEST(DurabilityTest, DamageInAnyFileOfASnapshotIsFound) {
+  TempDir dir;
+  TestMachine machine(dir / "store");
+  machine.Run(SomeLog(150).entries());
+  ASSERT_TRUE(machine->WriteSnapshot(dir / "snapshot").ok());
+  EXPECT_TRUE(CheckSnapshot(*machine.operator->(), dir / "snapshot").ok());
+  int files = 0;
+  for (const auto& file : std::filesystem::directory_iterator(dir / "snapshot")) {
+    const std::string name = file.path().filename();
+    if (!name.ends_with(".sst") && !name.starts_with("MANIFEST")) continue;
+    SCOPED_TRACE(name);
+    ++files;
+    const std::string damaged = dir / "damaged";
+    std::filesystem::remove_all(damaged);
+    std::filesystem::copy(dir / "snapshot", damaged);
+    std::fstream bytes(damaged + "/" + name, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekg(40);
+    const char changed = static_cast<char>(bytes.get() ^ 1);
+    bytes.seekp(40);
+    bytes.put(changed);
+    bytes.close();
+    const absl::Status status = CheckSnapshot(*machine.operator->(), damaged);
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    EXPECT_NE(status.message().find("damaged"), absl::string_view::npos) << status;
+  }
+  EXPECT_GE(files, 3);
 }
 
 // ---- what is refused at the door

@@ -78,6 +78,10 @@ class Machine : public KvStateMachine {
     return raft::AppliedState{index_, term_, state_.conf()};
   }
 
+  void CheckSnapshot(const std::string& dir, absl::AnyInvocable<void(absl::Status)> done) override {
+    store_->CheckCheckpoint(dir, std::move(done));
+  }
+
   absl::Status RestoreSnapshot(const std::string& dir, const raft::SnapshotMeta& meta) override {
     KEEL_RETURN_IF_ERROR(store_->Restore(dir, meta.index));
     KEEL_RETURN_IF_ERROR(Reload());

@@ -14,6 +14,7 @@
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/listener.h"
 #include "rocksdb/slice_transform.h"
+#include "rocksdb/sst_file_reader.h"
 #include "rocksdb/table.h"
 #include "rocksdb/utilities/table_properties_collectors.h"
 
@@ -212,6 +213,40 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
     KEEL_RETURN_IF_ERROR(database->Write(&batch));
   }
   return database;
+}
+
+absl::Status Database::Verify(const std::string& path, const StoreOptions& options,
+                              const std::atomic<bool>& cancel) {
+  rocksdb::Options settings;
+  settings.max_open_files = 16;  // It is read once; the tables need not stay open.
+  settings.info_log = std::make_shared<EngineLog>(path);
+  rocksdb::BlockBasedTableOptions table;
+  table.no_block_cache = true;
+  settings.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  if (options.host != nullptr) settings.env = options.host->env();
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const char* name : kNames) families.emplace_back(name, settings);
+
+  const HostCall call(options.host);
+  const std::string what = base::StrCat("check store ", path);
+  rocksdb::DB* raw = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  KEEL_RETURN_IF_ERROR(
+      ToStatus(rocksdb::DB::OpenForReadOnly(settings, path, families, &handles, &raw), what));
+  const std::unique_ptr<rocksdb::DB> db(raw);
+  std::vector<rocksdb::LiveFileMetaData> files;
+  db->GetLiveFilesMetaData(&files);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
+
+  rocksdb::ReadOptions read;
+  read.readahead_size = 1 << 20;
+  for (const rocksdb::LiveFileMetaData& file : files) {
+    if (cancel.load()) return absl::CancelledError(what);
+    rocksdb::SstFileReader reader(settings);
+    KEEL_RETURN_IF_ERROR(ToStatus(reader.Open(path + file.name), what));
+    KEEL_RETURN_IF_ERROR(ToStatus(reader.VerifyChecksum(read), what));
+  }
+  return absl::OkStatus();
 }
 
 Database::~Database() {

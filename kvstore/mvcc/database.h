@@ -47,6 +47,10 @@ class Database {
   // version into a new one. FailedPrecondition when it is of a newer format.
   static absl::StatusOr<std::shared_ptr<Database>> Open(const std::string& path,
                                                         const StoreOptions& options, bool create);
+  // Reads a database that nobody writes, from end to end: DataLoss naming the file whose checksums
+  // say otherwise. Cancelled when `cancel` becomes true meanwhile.
+  static absl::Status Verify(const std::string& path, const StoreOptions& options,
+                             const std::atomic<bool>& cancel);
   ~Database();
 
   Database(const Database&) = delete;

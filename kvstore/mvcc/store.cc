@@ -249,6 +249,10 @@ absl::Status Store::WriteCheckpoint(const std::string& dir) {
                   base::StrCat("checkpoint of ", database->path()));
 }
 
+void Store::CheckCheckpoint(const std::string& dir, absl::AnyInvocable<void(absl::Status)> done) {
+  checker_->Check(dir, std::move(done));
+}
+
 absl::Status Store::Restore(const std::string& dir, uint64_t index) {
   KEEL_CHECK(!writer_->pending());
   const uint64_t number = number_ + 1;

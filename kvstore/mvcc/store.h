@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/loop.h"
 #include "base/mutex.h"
+#include "kvstore/mvcc/checkpoint_checker.h"
 #include "kvstore/mvcc/database.h"
 #include "kvstore/mvcc/db_view.h"
 #include "kvstore/mvcc/history_compactor.h"
@@ -66,6 +67,9 @@ class Store {
 
   // Links the database's files into `dir` (which is empty or missing): everything committed.
   absl::Status WriteCheckpoint(const std::string& dir);
+  // Reads what WriteCheckpoint wrote into `dir`, on a thread of its own (a host: later), and calls
+  // `done` there: DataLoss when the disk has damaged it. Not called once the store is gone.
+  void CheckCheckpoint(const std::string& dir, absl::AnyInvocable<void(absl::Status)> done);
   // Takes over the files in `dir`, which WriteCheckpoint wrote somewhere. A crash at any
   // point leaves the old state or the new one. REQUIRES: nothing is pending.
   // Views of the old state stay good. FailedPrecondition when the checkpoint is
@@ -79,7 +83,8 @@ class Store {
   absl::Status Resume();
 
  private:
-  explicit Store(const StoreOptions& options) : options_(options) {}
+  explicit Store(const StoreOptions& options)
+      : options_(options), checker_(std::make_unique<CheckpointChecker>(options)) {}
   int64_t NowNanos() const;
   // Returns OK when everything committed is in files. REQUIRES: nothing is pending.
   absl::Status FlushAll();
@@ -92,6 +97,7 @@ class Store {
   AppliedMeta applied_;
   uint64_t durable_index_ = 0;
   std::unique_ptr<Writer> writer_;
+  std::unique_ptr<CheckpointChecker> checker_;
 
   mutable base::Mutex mutex_;
   std::shared_ptr<Database> database_ ABSL_GUARDED_BY(mutex_);

@@ -186,10 +186,26 @@ void Applier::WriteSnapshot(std::string dir,
       return SnapshotMeta{covered.index, covered.term, std::move(covered.conf)};
     };
     auto meta = write();
-    if (!meta.ok()) (void)self->fs_.RemoveAll(dir);
-    self->ToLoop([self, done, meta = std::move(meta)]() mutable {
-      if (!self->stopped_.load()) done(std::move(meta));
-    });
+    if (!meta.ok()) {
+      (void)self->fs_.RemoveAll(dir);
+      self->ToLoop([self, done, meta = std::move(meta)]() mutable {
+        if (!self->stopped_.load()) done(std::move(meta));
+      });
+      return;
+    }
+    self->state_machine_->CheckSnapshot(
+        dir, [weak = self->weak_from_this(), dir, done,
+              meta = *std::move(meta)](absl::Status status) mutable {
+          const auto applier = weak.lock();
+          if (!applier || applier->stopped_.load()) return;
+          applier->ToLoop([applier, dir, done, status, meta = std::move(meta)]() mutable {
+            if (applier->stopped_.load()) return;
+            if (status.ok()) return done(std::move(meta));
+            applier->RemoveFolder(dir);
+            done(status);
+            if (absl::IsDataLoss(status)) applier->on_error_(status);
+          });
+        });
   });
 }
 

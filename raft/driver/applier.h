@@ -41,7 +41,7 @@ class Applier : public std::enable_shared_from_this<Applier> {
   // Answers once `index` is applied.
   void Read(Index index, std::vector<ReadDone> reads);
   void FailReads(std::vector<ReadDone> reads, absl::Status status);
-  // Writes a snapshot into the new folder `dir`.
+  // Writes a snapshot into the new folder `dir` and has it checked.
   void WriteSnapshot(std::string dir, std::function<void(absl::StatusOr<SnapshotMeta>)> done);
   // Replaces the state by the snapshot in `dir`, then removes the folder.
   void Restore(std::string dir, SnapshotMeta meta, std::function<void(absl::Status)> done);

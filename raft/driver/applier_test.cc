@@ -26,12 +26,16 @@ class Machine final : public StateMachine {
     ++snapshots;
     return AppliedState{};
   }
+  void CheckSnapshot(const std::string&, absl::AnyInvocable<void(absl::Status)> done) override {
+    check = std::move(done);
+  }
   absl::Status RestoreSnapshot(const std::string&, const SnapshotMeta&) override {
     return absl::OkStatus();
   }
 
   bool fails = false;
   int snapshots = 0;
+  absl::AnyInvocable<void(absl::Status)> check;
   std::vector<Index> applied;
 };
 
@@ -69,6 +73,57 @@ TEST(ApplierTest, NothingIsAppliedAfterAFailure) {
   EXPECT_EQ(machine.snapshots, 0);
   ASSERT_EQ(errors.size(), 1u);
   EXPECT_TRUE(absl::IsDataLoss(errors[0]));
+}
+
+class SnapshotTest : public ::testing::Test {
+ protected:
+  SnapshotTest() {
+    applier_->WriteSnapshot(
+        dir_, [this](absl::StatusOr<SnapshotMeta> meta) { results_.push_back(meta.status()); });
+    apply_loop_.RunUntilIdle();
+    loop_.RunUntilIdle();
+  }
+  ~SnapshotTest() override { base::PosixFileSystem().RemoveAll(dir_).IgnoreError(); }
+
+  void Answer(absl::Status status) {
+    machine_.check(std::move(status));
+    loop_.RunUntilIdle();
+    apply_loop_.RunUntilIdle();
+  }
+
+  const std::string dir_ = ::testing::TempDir() + "/applier_test_snapshot";
+  base::ManualLoop loop_, apply_loop_;
+  Machine machine_;
+  std::vector<absl::Status> errors_, results_;
+  std::shared_ptr<Applier> applier_ = std::make_shared<Applier>(
+      &machine_, &base::PosixFileSystem(), &loop_, &apply_loop_, AppliedState{},
+      [](Index, const std::vector<ConfChange>&) {},
+      [this](absl::Status status) { errors_.push_back(std::move(status)); });
+};
+
+TEST_F(SnapshotTest, IsOfferedOnceItIsChecked) {
+  EXPECT_EQ(machine_.snapshots, 1);
+  EXPECT_TRUE(results_.empty());
+  Answer(absl::OkStatus());
+  ASSERT_EQ(results_.size(), 1u);
+  EXPECT_TRUE(results_[0].ok());
+  EXPECT_TRUE(errors_.empty());
+}
+
+TEST_F(SnapshotTest, ADamagedOneGoesToNobodyAndStopsTheMember) {
+  Answer(absl::DataLossError("a damaged file"));
+  ASSERT_EQ(results_.size(), 1u);
+  EXPECT_TRUE(absl::IsDataLoss(results_[0]));
+  ASSERT_EQ(errors_.size(), 1u);
+  EXPECT_TRUE(absl::IsDataLoss(errors_[0]));
+  EXPECT_FALSE(base::PosixFileSystem().Exists(dir_));
+}
+
+TEST_F(SnapshotTest, OneThatCannotBeReadNowIsMadeAgain) {
+  Answer(absl::UnavailableError("too many open files"));
+  ASSERT_EQ(results_.size(), 1u);
+  EXPECT_FALSE(results_[0].ok());
+  EXPECT_TRUE(errors_.empty());
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "raft/core/types.h"
@@ -60,6 +61,14 @@ class StateMachine {
   // Writes a snapshot as files into the empty folder `dir` and returns what it
   // covers. Must not stop Apply for long (hard links, not copies).
   virtual absl::StatusOr<AppliedState> WriteSnapshot(const std::string& dir) = 0;
+  // Reads the snapshot that WriteSnapshot has written into `dir` and calls `done`, on any thread
+  // and beside the other methods: OK, or what is wrong with it; DataLoss, which names the file,
+  // when the disk has damaged it: then the member stops, and hands its damage to nobody. Of a
+  // snapshot whose files are shared with the state, as links are, nothing else would notice. `done`
+  // is not called once the state machine is gone.
+  virtual void CheckSnapshot(const std::string& dir, absl::AnyInvocable<void(absl::Status)> done) {
+    done(absl::OkStatus());
+  }
   // Replaces all state by the snapshot in `dir` (files may be moved out of it),
   // atomically with respect to crashes.
   virtual absl::Status RestoreSnapshot(const std::string& dir, const SnapshotMeta& meta) = 0;

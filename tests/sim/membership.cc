@@ -90,6 +90,8 @@ void Membership::OnConf(SimMember& member, raft::Index index, const raft::ConfSt
     conf_index_ = index;
     conf_ = conf;
   }
+  raft::Index& known = known_[member.id()];
+  known = std::max(known, index);
   // A member that was added later starts out of it.
   const bool was_in = member.was_in_conf();
   const bool is_in = In(conf, member.id());
@@ -121,6 +123,15 @@ void Membership::OnHealed() {
       StopRemoved(*member);
     }
   }
+}
+
+bool Membership::CanSpare(const SimMember& member) const {
+  return conf_.voters_outgoing.empty() &&
+         std::all_of(conf_.voters.begin(), conf_.voters.end(), [&](NodeId id) {
+           const auto known = known_.find(id);
+           return id == member.id() || conf_index_ == 0 ||
+                  (known != known_.end() && known->second >= conf_index_);
+         });
 }
 
 void Membership::Replace(SimMember& member) {

@@ -39,6 +39,9 @@ class Membership {
   // Whether a member was asked to leave. One that went is missed until the change is durable
   // everywhere: a quorum may be one of before, and can spare no other then.
   bool someone_leaves() const { return someone_leaves_; }
+  // Whether all voters but `member` have applied the newest configuration: one that has not may
+  // need the votes of one before, and cannot spare it.
+  bool CanSpare(const SimMember& member) const;
   // Nobody is to be replaced, and no joint configuration is in force.
   bool Settled() const;
 
@@ -54,6 +57,7 @@ class Membership {
   Simulation& sim_;
   raft::ConfState conf_;
   raft::Index conf_index_ = 0;
+  std::map<raft::NodeId, raft::Index> known_;  // the last that each has applied; survives its crash
   raft::NodeId next_id_ = 0x10;
   std::set<raft::NodeId> gone_;
   std::set<raft::NodeId> stopping_;

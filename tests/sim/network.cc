@@ -40,6 +40,23 @@ const char* Name(raft::MessageType type) {
   return index < std::size(kNames) ? kNames[index] : "?";
 }
 
+// What the sender of a stream hears of its end, once: that it broke, when the stream goes
+// without a word, with the tasks of a receiver that crashed, say.
+class StreamEnd {
+ public:
+  explicit StreamEnd(absl::AnyInvocable<void(absl::Status)> done) : done_(std::move(done)) {}
+  ~StreamEnd() {
+    if (done_) done_(absl::UnavailableError("the stream broke"));
+  }
+  StreamEnd(StreamEnd&& other) noexcept : done_(std::exchange(other.done_, nullptr)) {}
+  StreamEnd& operator=(StreamEnd&&) = delete;
+
+  void operator()(absl::Status status) { std::exchange(done_, nullptr)(std::move(status)); }
+
+ private:
+  absl::AnyInvocable<void(absl::Status)> done_;
+};
+
 std::string Join(const raft::FrameWriter& writer) {
   std::string out;
   for (const std::string_view part : writer.Parts()) out.append(part);
@@ -194,12 +211,12 @@ void SimTransport::SendSnapshot(Message message, std::string dir,
   ++network_.counters_.snapshots_sent;
   if (network_.on_sent) network_.on_sent(message);
   const NodeId to = message.to;
-  auto finish = [this, alive = alive_, done = std::move(done)](absl::Status status) mutable {
+  StreamEnd finish([this, alive = alive_, done = std::move(done)](absl::Status status) mutable {
     if (!*alive || handler_ == nullptr) return;
     loop_->Post([this, alive, done = std::move(done), status = std::move(status)]() mutable {
       if (*alive && handler_ != nullptr) done(std::move(status));
     });
-  };
+  });
   auto files = ReadFiles(dir, "");
   world.Note(self_, "> %x snapshot index=%d term=%d bytes=%d", to, message.snapshot.index,
              message.snapshot.term, files.ok() ? files->bytes : 0);

@@ -200,6 +200,7 @@ void Simulation::Lost(SimMember& member, const absl::Status& status) {
 void Simulation::Damage(SimMember& member) {
   // One at a time: a quorum must stay.
   if (membership_.voters() < 3 || membership_.someone_leaves()) return;
+  if (!membership_.CanSpare(member)) return;
   for (const auto& other : members_) {
     if (other->damaged()) return;
   }
