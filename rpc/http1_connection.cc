@@ -1,6 +1,8 @@
 #include "rpc/http1_connection.h"
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
@@ -8,6 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "base/strings.h"
+#include "rpc/http1_stream.h"
 #include "rpc/http_responder.h"
 #include "rpc/linger.h"
 
@@ -16,12 +20,21 @@ namespace keel::rpc::internal {
 namespace {
 
 namespace http = boost::beast::http;
+using boost::system::error_code;
+
+constexpr size_t kReadBytes = 16 * 1024;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 class Http1Connection final : public ServerMember,
+                              public Http1Stream::Connection,
+                              public DeadlineWheel::Entry,
                               public std::enable_shared_from_this<Http1Connection> {
  public:
   Http1Connection(std::shared_ptr<ServerLoop> loop, Socket socket)
-      : loop_(std::move(loop)), peer_(PeerName(socket)), stream_(std::move(socket)) {}
+      : loop_(std::move(loop)),
+        peer_(std::make_shared<const ServerPeer>(
+            ServerPeer{PeerName(socket), &loop_->io->loop(), loop_->mailbox, loop_->registry})),
+        stream_(std::move(socket)) {}
 
   void Start(std::string_view first) {
     loop_->counters.connections_open.Add(1);
@@ -40,70 +53,149 @@ class Http1Connection final : public ServerMember,
   void CloseNow() override {
     if (closed_) return;
     closed_ = true;
+    const auto self = shared_from_this();
+    Entry::Disarm();
     ServerMember::unlink();
     loop_->counters.connections_open.Sub(1);
     stream_.close();
+    if (const auto answer = std::exchange(answer_, nullptr)) answer->End(/*cancelled=*/true);
   }
 
  private:
+  // What a request's HttpRespond leads to.
+  class Answer final : public HttpAnswer {
+   public:
+    explicit Answer(std::shared_ptr<Http1Connection> connection)
+        : connection_(std::move(connection)) {}
+    void Respond(HttpResponse response) override {
+      if (!connection_->closed_) connection_->Write(std::move(response));
+    }
+    void Stream(HttpResponse head, HttpStreamFactory factory) override {
+      if (!connection_->closed_) connection_->StartStream(std::move(head), std::move(factory));
+    }
+
+   private:
+    const std::shared_ptr<Http1Connection> connection_;
+  };
+
+  // ---- requests
+
   void Read(base::Duration limit) {
     busy_ = false;
-    parser_.emplace();
-    parser_->header_limit(loop_->registry->options.max_header_list_bytes);
-    parser_->body_limit(loop_->registry->options.max_http_body_bytes);
+    Entry::Disarm();
+    whole_.reset();
+    pieces_.reset();
+    head_parser_.emplace();
+    head_parser_->header_limit(loop_->registry->options.max_header_list_bytes);
+    head_parser_->body_limit(boost::none);  // decided once the head is known
     stream_.expires_after(limit);
-    http::async_read(stream_, buffer_, *parser_,
-                     [self = shared_from_this()](boost::system::error_code error, size_t bytes) {
-                       self->OnRead(error, bytes);
-                     });
+    http::async_read_header(stream_, buffer_, *head_parser_,
+                            [self = shared_from_this()](error_code error, size_t bytes) {
+                              self->OnHead(error, bytes);
+                            });
   }
 
-  void OnRead(boost::system::error_code error, size_t bytes) {
-    if (closed_) return;
+  // Counts, and answers errors; false when there is nothing to go on with.
+  bool Received(const error_code& error, size_t bytes) {
+    if (closed_) return false;
     loop_->counters.bytes_received.Add(bytes);
-    stream_.expires_never();
+    if (!error) return true;
     if (error == http::error::end_of_stream || error.category() != http_category()) {
-      if (error) return CloseNow();
+      CloseNow();
+      return false;
     }
+    BeginAnswer();
+    keep_alive_ = false;
+    version_ = 11;
+    head_ = false;
+    if (error == http::error::body_limit) {
+      Write({.status = 413, .body = "413 Request Entity Too Large"});
+    } else if (error == http::error::header_limit) {
+      Write({.status = 431, .body = "431 Request Header Fields Too Large"});
+    } else {
+      Write({.status = 400, .body = "400 Bad Request"});
+    }
+    return false;
+  }
+
+  void BeginAnswer() {
+    stream_.expires_never();
     busy_ = true;
     loop_->counters.http_requests.Add(1);
-    if (error) {
-      keep_alive_ = false;
-      version_ = 11;
-      head_ = false;
-      if (error == http::error::body_limit) {
-        return Write({.status = 413, .body = "413 Request Entity Too Large"});
-      }
-      if (error == http::error::header_limit) {
-        return Write({.status = 431, .body = "431 Request Header Fields Too Large"});
-      }
-      return Write({.status = 400, .body = "400 Bad Request"});
-    }
-    auto message = parser_->release();
+  }
+
+  void OnHead(error_code error, size_t bytes) {
+    if (!Received(error, bytes)) return;
+    const auto& message = head_parser_->get();
     version_ = message.version();
     keep_alive_ = message.keep_alive();
     head_ = message.method() == http::verb::head;
     if (version_ == 11 && message.count(http::field::host) == 0) {  // RFC 9112, section 3.2
+      BeginAnswer();
       keep_alive_ = false;
       return Write({.status = 400, .body = "400 Bad Request: missing required Host header"});
     }
-    HttpRequest request;
-    request.method = std::string(message.method_string());
-    request.target = std::string(message.target());
+    request_ = {};
+    request_.method = std::string(message.method_string());
+    request_.target = std::string(message.target());
+    SplitTarget(request_);
     for (const auto& field : message) {
       std::string name(field.name_string());
       for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      request.headers.emplace_back(std::move(name), std::string(field.value()));
+      request_.headers.emplace_back(std::move(name), std::string(field.value()));
     }
-    request.body = std::move(message.body());
-    request.peer = peer_;
-    CallHttpHandler(*loop_->registry, std::move(request), loop_->mailbox,
-                    [self = shared_from_this()](HttpResponse response) {
-                      if (!self->closed_) self->Write(std::move(response));
-                    });
+    request_.peer = peer_->name;
+    const bool streamed = StreamsBody(*loop_->registry, request_);
+    const size_t limit = loop_->registry->options.max_http_body_bytes;
+    if (!streamed && head_parser_->content_length().value_or(0) > limit) {
+      return static_cast<void>(Received(http::error::body_limit, 0));
+    }
+    const bool asks = version_ == 11 && !head_parser_->is_done() && buffer_.size() == 0 &&
+                      boost::beast::iequals(message[http::field::expect], "100-continue");
+    if (streamed) {
+      pieces_.emplace(std::move(*head_parser_));
+    } else {
+      whole_.emplace(std::move(*head_parser_));
+      whole_->body_limit(limit);
+    }
+    if (!asks) return OnBodyWanted();
+    boost::asio::async_write(stream_, boost::asio::buffer(kContinue.data(), kContinue.size()),
+                             [self = shared_from_this()](error_code failed, size_t written) {
+                               if (self->closed_) return;
+                               self->loop_->counters.bytes_sent.Add(written);
+                               if (failed) return self->CloseNow();
+                               self->OnBodyWanted();
+                             });
   }
 
+  void OnBodyWanted() {
+    if (pieces_) {
+      BeginAnswer();
+      return Dispatch();
+    }
+    if (whole_->is_done()) return OnBody({}, 0);
+    http::async_read(stream_, buffer_, *whole_,
+                     [self = shared_from_this()](error_code error, size_t bytes) {
+                       self->OnBody(error, bytes);
+                     });
+  }
+
+  void OnBody(error_code error, size_t bytes) {
+    if (!Received(error, bytes)) return;
+    BeginAnswer();
+    request_.body = std::move(whole_->get().body());
+    Dispatch();
+  }
+
+  void Dispatch() {
+    CallHttpHandler(*loop_->registry, std::move(request_), loop_->mailbox,
+                    std::make_unique<Answer>(shared_from_this()));
+  }
+
+  // ---- whole answers
+
   void Write(HttpResponse response) {
+    if (pieces_ && !pieces_->is_done()) keep_alive_ = false;  // its body stays unread
     response_ = {};
     response_.version(version_);
     response_.result(static_cast<unsigned>(response.status));
@@ -115,38 +207,168 @@ class Http1Connection final : public ServerMember,
     // A client that does not read its answer is given up in the end.
     stream_.expires_after(loop_->registry->options.http_idle_timeout);
     http::async_write(stream_, response_,
-                      [self = shared_from_this()](boost::system::error_code error, size_t bytes) {
-                        self->OnWritten(error, bytes);
+                      [self = shared_from_this()](error_code error, size_t bytes) {
+                        if (self->closed_) return;
+                        self->loop_->counters.bytes_sent.Add(bytes);
+                        if (error) return self->CloseNow();
+                        self->Answered(self->response_.keep_alive());
                       });
   }
 
-  void OnWritten(boost::system::error_code error, size_t bytes) {
+  void Answered(bool keep) {
+    if (keep) return Read(loop_->registry->options.http_idle_timeout);
+    // What the client has sent beyond its request must not cost it the answer.
+    PrepareSocket(stream_.socket());
+    CloseLingering(stream_.release_socket());
+    CloseNow();
+  }
+
+  // ---- streamed answers
+
+  void StartStream(HttpResponse head, HttpStreamFactory factory) {
+    if (head_) return Write(std::move(head));
+    const bool chunked = version_ >= 11;
+    keep_alive_ = keep_alive_ && chunked && !draining_;
+    std::string text = base::StrCat(
+        "HTTP/1.1 ", head.status, " ",
+        std::string_view(http::obsolete_reason(static_cast<http::status>(head.status))),
+        "\r\nContent-Type: ", head.content_type, "\r\n",
+        chunked ? "Transfer-Encoding: chunked\r\n" : "",
+        keep_alive_ ? "" : "Connection: close\r\n");
+    for (const auto& [name, value] : head.headers) text += base::StrCat(name, ": ", value, "\r\n");
+    text += "\r\n";
+    // A peer that vanishes without a word shows in the end.
+    error_code ignored;
+    stream_.socket().set_option(boost::asio::socket_base::keep_alive(true), ignored);
+    const auto answer =
+        std::make_shared<Http1Stream>(shared_from_this(), chunked, pieces_.has_value());
+    answer_ = answer;
+    answer->Start(peer_, std::move(text), std::move(factory));
     if (closed_) return;
-    loop_->counters.bytes_sent.Add(bytes);
-    if (!error && !response_.keep_alive()) {
-      // What the client has sent beyond its request must not cost it the answer.
-      PrepareSocket(stream_.socket());
-      CloseLingering(stream_.release_socket());
+    if (pieces_) {
+      ReadPiece();
+    } else {
+      WatchClient();
     }
-    if (error || !response_.keep_alive()) return CloseNow();
+  }
+
+  // Http1Stream::Connection:
+  void OnOutput() override {
+    // After what else this turn of the loop sends.
+    boost::asio::post(stream_.get_executor(), [self = shared_from_this()] { self->WriteSome(); });
+  }
+  void OnReadingResumed() override {
+    if (pieces_) ReadPiece();
+  }
+
+  void WriteSome() {
+    if (closed_ || answer_ == nullptr) return;
+    const auto& buffers = answer_->Take();
+    if (buffers.empty()) {
+      if (answer_->done()) EndStream();
+      return;
+    }
+    boost::asio::async_write(
+        stream_, buffers,
+        [self = shared_from_this(), answer = answer_](error_code error, size_t bytes) {
+          if (self->closed_) return;
+          self->loop_->counters.bytes_sent.Add(bytes);
+          if (error) return self->CloseNow();
+          answer->Written();
+          self->WriteSome();
+        });
+  }
+
+  void EndStream() {
+    const auto answer = std::exchange(answer_, nullptr);
+    const bool keep =
+        keep_alive_ && !answer->cut() && !draining_ && (!pieces_ || pieces_->is_done());
+    answer->End(/*cancelled=*/false);
+    if (closed_) return;
+    if (!keep && answer->cut()) return CloseNow();
+    if (!keep) return Answered(false);
+    if (!watching_) return Answered(true);
+    // The read that waits for the client's going away will bring the next request.
+    busy_ = false;
+    loop_->io->wheel().Arm(*this,
+                           DeadlineWheel::Now() + loop_->registry->options.http_idle_timeout);
+  }
+
+  void OnDeadline() override { CloseNow(); }
+
+  // Brings the next piece of a streamed body to the answer's stream.
+  void ReadPiece() {
+    if (reading_piece_ || answer_ == nullptr || !answer_->wants_body()) return;
+    if (pieces_->is_done()) {
+      answer_->BodyEnd();
+      return WatchClient();
+    }
+    reading_piece_ = true;
+    piece_.resize(kReadBytes);
+    pieces_->get().body() = {piece_.data(), piece_.size(), true};
+    http::async_read_some(stream_, buffer_, *pieces_,
+                          [self = shared_from_this()](error_code error, size_t bytes) {
+                            self->OnPiece(error, bytes);
+                          });
+  }
+
+  void OnPiece(error_code error, size_t bytes) {
+    reading_piece_ = false;
+    if (closed_) return;
+    loop_->counters.bytes_received.Add(bytes);
+    if (error == http::error::need_buffer) error = {};
+    if (error) return CloseNow();
+    const auto answer = answer_;
+    if (answer == nullptr) return;  // ended meanwhile
+    const size_t size = piece_.size() - pieces_->get().body().size;
+    answer->Body({piece_.data(), size});
+    if (!closed_) ReadPiece();
+  }
+
+  // The request is read: what comes now is the client's going away, or its next request, which
+  // waits. (Behind that, only a write that fails tells of a client that has gone.)
+  void WatchClient() {
+    if (watching_ || closed_ || answer_ == nullptr || buffer_.size() > 0) return;
+    watching_ = true;
+    stream_.async_read_some(buffer_.prepare(kReadBytes),
+                            [self = shared_from_this()](error_code error, size_t bytes) {
+                              self->OnWatched(error, bytes);
+                            });
+  }
+
+  void OnWatched(error_code error, size_t bytes) {
+    watching_ = false;
+    if (closed_) return;
+    if (error) return CloseNow();
+    loop_->counters.bytes_received.Add(bytes);
+    buffer_.commit(bytes);
+    if (answer_ != nullptr) return;  // EndStream goes on
     Read(loop_->registry->options.http_idle_timeout);
   }
 
   static const boost::system::error_category& http_category() {
-    static const boost::system::error_code any = http::error::bad_method;
+    static const error_code any = http::error::bad_method;
     return any.category();
   }
 
   const std::shared_ptr<ServerLoop> loop_;
-  const std::string peer_;
+  const std::shared_ptr<const ServerPeer> peer_;
   boost::beast::basic_stream<boost::asio::ip::tcp, Socket::executor_type> stream_;
   boost::beast::flat_buffer buffer_;
-  std::optional<http::request_parser<http::string_body>> parser_;
+  // Of one request, one after the other: its head, and its body in one of two ways.
+  std::optional<http::request_parser<http::empty_body>> head_parser_;
+  std::optional<http::request_parser<http::string_body>> whole_;
+  std::optional<http::request_parser<http::buffer_body>> pieces_;
+  HttpRequest request_;
+  std::string piece_;
   http::response<http::string_body> response_;
+  std::shared_ptr<Http1Stream> answer_;  // streamed, in progress
   unsigned version_ = 11;
   bool keep_alive_ = false;
   bool head_ = false;
   bool busy_ = false;  // a request is being answered
+  bool watching_ = false;
+  bool reading_piece_ = false;
   bool draining_ = false;
   bool closed_ = false;
 };

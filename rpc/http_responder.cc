@@ -2,50 +2,67 @@
 
 #include <utility>
 
-namespace keel::rpc::internal {
+#include "base/check.h"
 
-namespace {
+namespace keel::rpc {
 
-// Answers exactly once: when called, else when destroyed.
-class Responder {
- public:
-  Responder(std::shared_ptr<ServerMailbox> mailbox, absl::AnyInvocable<void(HttpResponse)> respond)
-      : mailbox_(std::move(mailbox)), respond_(std::move(respond)) {}
-  Responder(Responder&& other) noexcept = default;
-  Responder& operator=(Responder&&) = delete;
-  ~Responder() {
-    if (mailbox_ != nullptr) Send({.status = 500, .body = "the request was dropped unanswered\n"});
-  }
+namespace internal {
 
-  void operator()(HttpResponse response) && { Send(std::move(response)); }
-
- private:
-  void Send(HttpResponse response) {
-    const auto mailbox = std::move(mailbox_);
-    if (mailbox == nullptr) return;
-    if (mailbox->InLoop()) return respond_(std::move(response));
-    mailbox->PostTask([respond = std::move(respond_), response = std::move(response)]() mutable {
-      respond(std::move(response));
-    });
-  }
-
-  std::shared_ptr<ServerMailbox> mailbox_;  // null once answered, and when moved from
-  absl::AnyInvocable<void(HttpResponse)> respond_;
+struct HttpReply {
+  std::shared_ptr<ServerMailbox> mailbox;
+  std::unique_ptr<HttpAnswer> answer;
 };
 
-}  // namespace
-
-void CallHttpHandler(const ServerRegistry& registry, HttpRequest request,
-                     std::shared_ptr<ServerMailbox> mailbox,
-                     absl::AnyInvocable<void(HttpResponse)> respond) {
-  Responder responder(std::move(mailbox), std::move(respond));
-  if (!registry.http_handler) {
-    return std::move(responder)({.status = 404, .body = "404 page not found\n"});
-  }
+void SplitTarget(HttpRequest& request) {
   const size_t question = request.target.find('?');
   request.path = request.target.substr(0, question);
   if (question != std::string::npos) request.query = request.target.substr(question + 1);
-  registry.http_handler(std::move(request), std::move(responder));
 }
 
-}  // namespace keel::rpc::internal
+bool StreamsBody(const ServerRegistry& registry, const HttpRequest& head) {
+  return registry.http_streams_body && registry.http_streams_body(head);
+}
+
+void CallHttpHandler(const ServerRegistry& registry, HttpRequest request,
+                     std::shared_ptr<ServerMailbox> mailbox, std::unique_ptr<HttpAnswer> answer) {
+  HttpRespond respond(
+      std::make_unique<HttpReply>(HttpReply{std::move(mailbox), std::move(answer)}));
+  if (!registry.http_handler) {
+    return std::move(respond)({.status = 404, .body = "404 page not found\n"});
+  }
+  registry.http_handler(std::move(request), std::move(respond));
+}
+
+}  // namespace internal
+
+HttpRespond::HttpRespond(std::unique_ptr<internal::HttpReply> reply) : reply_(std::move(reply)) {}
+
+HttpRespond::HttpRespond(HttpRespond&& other) noexcept = default;
+
+HttpRespond::~HttpRespond() {
+  if (reply_ == nullptr) return;
+  std::move (*this)({.status = 500, .body = "the request was dropped unanswered\n"});
+}
+
+void HttpRespond::operator()(HttpResponse response) && {
+  const auto reply = std::move(reply_);
+  if (reply == nullptr) return;
+  if (reply->mailbox->InLoop()) return reply->answer->Respond(std::move(response));
+  reply->mailbox->PostTask(
+      [answer = std::move(reply->answer), response = std::move(response)]() mutable {
+        answer->Respond(std::move(response));
+      });
+}
+
+void HttpRespond::Stream(HttpResponse head, HttpStreamFactory factory) && {
+  KEEL_CHECK(head.body.empty());
+  const auto reply = std::move(reply_);
+  if (reply == nullptr) return;
+  if (reply->mailbox->InLoop()) return reply->answer->Stream(std::move(head), std::move(factory));
+  reply->mailbox->PostTask([answer = std::move(reply->answer), head = std::move(head),
+                            factory = std::move(factory)]() mutable {
+    answer->Stream(std::move(head), std::move(factory));
+  });
+}
+
+}  // namespace keel::rpc

@@ -9,10 +9,15 @@
 
 namespace keel::rpc::internal {
 
-// `respond` runs on the loop, once. A handler that drops its HttpRespond
+// Sets path and query from the target.
+void SplitTarget(HttpRequest& request);
+
+// Whether the handler is to be called before the body has come.
+bool StreamsBody(const ServerRegistry& registry, const HttpRequest& head);
+
+// `answer` is called on the loop, once. A handler that drops its HttpRespond
 // answers 500; without a handler the answer is 404.
 void CallHttpHandler(const ServerRegistry& registry, HttpRequest request,
-                     std::shared_ptr<ServerMailbox> mailbox,
-                     absl::AnyInvocable<void(HttpResponse)> respond);
+                     std::shared_ptr<ServerMailbox> mailbox, std::unique_ptr<HttpAnswer> answer);
 
 }  // namespace keel::rpc::internal

@@ -1,4 +1,4 @@
-// The end of a ServerCall that has no connection (local_channel.h). Internal to rpc.
+// The end of a ServerCall that has no HTTP/2 connection. Internal to rpc.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,8 @@
 
 namespace keel::rpc::internal {
 
-// What a call without a connection does instead of talking to one. Once the call has ended,
+// What a call that is no stream of an HTTP/2 connection does: one in the same process
+// (local_channel.h), or a streamed answer over HTTP/1 (http1_stream.h). Once the call has ended,
 // every method is a no-op.
 class LocalEnd {
  public:

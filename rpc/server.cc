@@ -194,9 +194,10 @@ void Server::Register(std::string path, UnaryHandler unary, StreamHandlerFactory
   KEEL_CHECK(registry.methods.emplace(path, std::move(method)).second, "twice path=", path);
 }
 
-void Server::SetHttpHandler(HttpHandler handler) {
+void Server::SetHttpHandler(HttpHandler handler, HttpStreamsBody streams_body) {
   KEEL_CHECK(shared_->loops.empty(), "set before Listen");
   shared_->registry->http_handler = std::move(handler);
+  shared_->registry->http_streams_body = std::move(streams_body);
 }
 
 absl::StatusOr<uint16_t> Server::Listen(const std::string& host, uint16_t port) {

@@ -117,6 +117,8 @@ class Server {
       std::function<std::shared_ptr<ServerStreamHandler>(ServerCallPtr call)>;
   // Called on a connection's loop; see http.h.
   using HttpHandler = std::function<void(HttpRequest request, HttpRespond respond)>;
+  // Whether the handler is to be called as soon as the request's head is there.
+  using HttpStreamsBody = std::function<bool(const HttpRequest& head)>;
 
   // REQUIRES: at least one loop, unless it is only called in the same process
   // (local_channel.h) and never listens.
@@ -130,8 +132,12 @@ class Server {
   // "/package.Service/Method".
   void RegisterUnary(std::string path, UnaryHandler handler);
   void RegisterStream(std::string path, StreamHandlerFactory factory);
-  // Without one, plain HTTP is answered 404. REQUIRES: as above.
-  void SetHttpHandler(HttpHandler handler);
+  // Without one, plain HTTP is answered 404. Where `streams_body` says so, a
+  // request's body is not gathered but goes to the stream of its answer, without
+  // the limit of max_http_body_bytes; until then, and while that stream pauses
+  // reading, the client can send no more than what its windows hold.
+  // REQUIRES: as above.
+  void SetHttpHandler(HttpHandler handler, HttpStreamsBody streams_body = nullptr);
 
   // Accepts connections on host (a name or an address; "" means all) and port
   // (0: a free one), and returns the port. May be called for several

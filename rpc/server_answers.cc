@@ -3,7 +3,7 @@
 
 #include "base/strings.h"
 #include "rpc/header_list.h"
-#include "rpc/http_responder.h"
+#include "rpc/local_end.h"
 #include "rpc/server_connection.h"
 #include "rpc/status_codec.h"
 
@@ -29,7 +29,13 @@ void ServerConnection::Handle(CallOp& op) {
   // Keeps the call while it is worked on.
   const ServerCallPtr call = std::move(op.call);
   ServerStream* stream = call->stream_;
-  if (stream == nullptr) return;
+  if (stream == nullptr) {
+    if (call->local_ != nullptr) {  // HTTP/1
+      op.call = call;
+      call->local_->Do(std::move(op));
+    }
+    return;
+  }
   ServerConnection& self = *stream->connection;
   switch (op.kind) {
     case CallOp::Kind::kReply:
@@ -101,6 +107,10 @@ void ServerConnection::ReplyTo(ServerStream& stream, Message message) {
 
 void ServerConnection::SendTo(ServerStream& stream, Message message) {
   if (stream.out_finished) return;
+  if (stream.kind == ServerStream::Kind::kHttpStream) {
+    stream.out.Push(std::move(message), /*framed=*/false);
+    return DataReady(stream);
+  }
   stream.out.Push(std::move(message));
   loop_->counters.methods[stream.method->index].messages_sent.Add(1);
   if (!stream.headers_sent) {
@@ -121,6 +131,12 @@ void ServerConnection::FinishStream(ServerStream& stream, absl::Status status) {
 bool ServerConnection::OnOutEnd(Http2Stream& base_stream) {
   ServerStream& stream = Cast(base_stream);
   if (stream.kind == ServerStream::Kind::kHttp) return false;
+  if (stream.kind == ServerStream::Kind::kHttpStream) {
+    if (stream.status.ok()) return false;
+    // The body is not whole: its end is a reset.
+    ResetStream(stream.id, NGHTTP2_INTERNAL_ERROR);
+    return true;
+  }
   const std::string message = PercentEncode(base::ToStd(stream.status.message()));
   nghttp2_nv trailers[2] = {StaticHeader("grpc-status", kCodes[CodeOf(stream.status)])};
   size_t count = 1;
@@ -151,44 +167,6 @@ void ServerConnection::OnWritable(Http2Stream& stream) {
 
 void ServerConnection::OnFlushed() { DispatchParked(); }
 
-// --- plain HTTP over HTTP/2 --------------------------------------------------
-
-void ServerConnection::DispatchHttp(ServerStream& stream) {
-  HttpRequest request;
-  request.method = stream.post ? "POST" : std::move(stream.http_method);
-  request.target = stream.method != nullptr ? stream.method->path : std::move(stream.path);
-  request.headers = std::move(stream.metadata);
-  if (!stream.content_type.empty()) {
-    request.headers.emplace_back("content-type", std::move(stream.content_type));
-  }
-  request.body = std::move(stream.call->request_);
-  request.peer = peer_->name;
-  CallHttpHandler(*loop_->registry, std::move(request), loop_->mailbox,
-                  [call = stream.call](HttpResponse response) mutable {
-                    RespondHttp(*call, std::move(response));
-                  });
-}
-
-void ServerConnection::RespondHttp(ServerCall& call, HttpResponse response) {
-  ServerStream* stream = call.stream_;
-  if (stream == nullptr || stream->out_finished) return;
-  ServerConnection& self = *stream->connection;
-  stream->headers_sent = true;
-  stream->out_finished = true;
-  const std::string status = base::StrCat(response.status);
-  const std::string length = base::StrCat(response.body.size());
-  std::vector<nghttp2_nv> headers = {CopiedHeader(":status", status),
-                                     CopiedHeader("content-type", response.content_type),
-                                     OneTimeHeader("content-length", length)};
-  for (const auto& [name, value] : response.headers) headers.push_back(CopiedHeader(name, value));
-  const bool with_body = !response.body.empty() && stream->http_method != "HEAD";
-  if (with_body) stream->out.Push(Message(std::move(response.body)), /*framed=*/false);
-  const nghttp2_data_provider data = self.DataOf(*stream);
-  nghttp2_submit_response(self.session(), stream->id, headers.data(), headers.size(),
-                          with_body ? &data : nullptr);
-  self.FlushLater();
-}
-
 // --- the end of calls and of the connection ------------------------------------
 
 void ServerConnection::EndCall(ServerStream& stream, bool cancelled) {
@@ -203,7 +181,9 @@ void ServerConnection::EndCall(ServerStream& stream, bool cancelled) {
     parked_bytes_ -= call->request_.size();
     parked_.erase(std::find(parked_.begin(), parked_.end(), &stream));
   }
-  if (stream.kind != ServerStream::Kind::kHttp) {
+  const bool rpc =
+      stream.kind == ServerStream::Kind::kUnary || stream.kind == ServerStream::Kind::kStream;
+  if (rpc) {
     loop_->counters.calls_open.Sub(1);
     const absl::Status& status =
         stream.out_finished ? stream.status : absl::CancelledError("context canceled");

@@ -257,10 +257,7 @@ void ServerConnection::StartRequest(ServerStream& stream) {
                               options_.max_header_list_bytes, ")")));
   }
   if (stream.grpc && stream.post) return StartCall(stream);
-  stream.kind = ServerStream::Kind::kHttp;
-  stream.call = new ServerCall(peer_, nullptr);
-  stream.call->stream_ = &stream;
-  loop_->counters.http_requests.Add(1);
+  StartHttp(stream);
 }
 
 void ServerConnection::StartCall(ServerStream& stream) {
@@ -300,15 +297,20 @@ void ServerConnection::TakeData(ServerStream& stream, std::string_view data) {
       // No more credit: the answer, and a reset, are on their way.
       return;
     case ServerStream::Kind::kHttp:
+      if (stream.paused) {  // a streamed body, until the answer's stream is there
+        stream.held.append(data);
+        return;
+      }
       Consume(stream, data.size());
       if (stream.call == nullptr || stream.out_finished) return;
-      if (stream.call->request_.size() + data.size() > options_.max_http_body_bytes) {
+      if (stream.http->body.size() + data.size() > options_.max_http_body_bytes) {
         return RespondHttp(*stream.call, {.status = 413, .body = "request body too large\n"});
       }
-      stream.call->request_.append(data);
+      stream.http->body.append(data);
       return;
     case ServerStream::Kind::kUnary:
     case ServerStream::Kind::kStream:
+    case ServerStream::Kind::kHttpStream:
       if (stream.paused) {
         stream.held.append(data);
         return;
@@ -319,6 +321,13 @@ void ServerConnection::TakeData(ServerStream& stream, std::string_view data) {
 }
 
 void ServerConnection::DeliverMessages(ServerStream& stream, std::string_view data) {
+  if (stream.kind == ServerStream::Kind::kHttpStream) {
+    const auto keep = stream.handler;
+    if (keep != nullptr && stream.streams_body && !stream.out_finished && !data.empty()) {
+      keep->OnMessage(data);
+    }
+    return;
+  }
   while (stream.call != nullptr && !stream.out_finished && !data.empty()) {
     if (stream.paused) {
       // Paused by the message before this one. The credit for the rest has been
@@ -369,7 +378,12 @@ void ServerConnection::InputEnded(ServerStream& stream) {
     case ServerStream::Kind::kRejected:
       return;
     case ServerStream::Kind::kHttp:
+      if (stream.streams_body) return;  // the answer's stream will be told
       return DispatchHttp(stream);
+    case ServerStream::Kind::kHttpStream:
+      if (stream.paused || !stream.streams_body) return;
+      if (const auto keep = stream.handler) keep->OnHalfClose();
+      return;
     case ServerStream::Kind::kUnary:
       if (!stream.got_message || stream.in.InMessage()) {
         return Fail(stream, absl::InternalError("grpc: the request message is incomplete"));

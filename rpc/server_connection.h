@@ -17,7 +17,7 @@ namespace keel::rpc::internal {
 class ServerConnection;
 
 struct ServerStream final : Http2Stream {
-  enum class Kind { kUnary, kStream, kHttp, kRejected };
+  enum class Kind { kUnary, kStream, kHttp, kHttpStream, kRejected };
 
   void OnDeadline() override;
 
@@ -30,6 +30,8 @@ struct ServerStream final : Http2Stream {
   bool headers_sent = false;
   bool got_message = false;  // unary: the request is complete
   bool parked = false;
+  bool streams_body = false;  // of an HTTP request
+  std::unique_ptr<HttpRequest> http;
   absl::Status status;      // to go out in the trailers
   size_t queued_bytes = 0;  // unary: counted in the connection's
 
@@ -58,6 +60,7 @@ class ServerConnection final : public Http2Connection, public ServerMember {
   static void Handle(CallOp& op);
   static void OnCancel(ServerCall& call, absl::AnyInvocable<void()> callback);
   static void RespondHttp(ServerCall& call, HttpResponse response);
+  static void StreamHttp(ServerCall& call, HttpResponse head, HttpStreamFactory factory);
 
   void OnStreamDeadline(ServerStream& stream);
 
@@ -87,7 +90,10 @@ class ServerConnection final : public Http2Connection, public ServerMember {
   void InputEnded(ServerStream& stream);
   void Dispatch(ServerStream& stream);
   void DispatchParked();
+  void StartHttp(ServerStream& stream);
   void DispatchHttp(ServerStream& stream);
+  void SubmitHttpHead(ServerStream& stream, const HttpResponse& head, bool with_length,
+                      bool with_body);
 
   // Answers.
   void SubmitHeaders(ServerStream& stream);

@@ -32,6 +32,7 @@ struct ServerRegistry {
   absl::flat_hash_map<std::string, int> services;
   std::vector<const ServerMethod*> methods_in_order;
   Server::HttpHandler http_handler;
+  Server::HttpStreamsBody http_streams_body;
 };
 
 // Counted by one loop, read by any thread.
