@@ -72,6 +72,7 @@ class LocalChannel {
 
   // Unimplemented for an unknown method.
   void Call(std::string_view path, std::string request, LocalMetadata metadata, Done done);
+  // Null for an unknown method.
   std::unique_ptr<LocalStream> OpenStream(std::string_view path, LocalMetadata metadata,
                                           LocalStream::Events events);
 

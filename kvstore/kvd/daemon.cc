@@ -277,7 +277,8 @@ absl::Status Daemon::Serve() {
           if (!JsonGateway::Serves(request.path))
             return other(std::move(request), std::move(respond));
           json_->Handle(std::move(request), std::move(respond));
-        });
+        },
+        &JsonGateway::StreamsBody);
   }
   for (const Url& url : config_.listen_client_urls) {
     KEEL_ASSIGN_OR_RETURN(const uint16_t port, rpc_->Listen(url.host, url.port));

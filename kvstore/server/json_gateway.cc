@@ -2,8 +2,6 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <memory>
 #include <string>
@@ -15,18 +13,24 @@
 #include "kvstore/api/rpc.pb.h"
 #include "kvstore/api/v3election.pb.h"
 #include "kvstore/api/v3lock.pb.h"
+#include "kvstore/server/json_codec.h"
+#include "kvstore/server/json_stream.h"
 
 namespace keel::kvstore {
 
-namespace {
-
 namespace proto = google::protobuf;
 
-struct Method {
+struct JsonMethod {
   std::string path;  // of the RPC
   const proto::Message* request = nullptr;
   const proto::Message* response = nullptr;
+  bool answers_many = false;
+  bool asks_many = false;
 };
+
+namespace {
+
+using Method = JsonMethod;
 using Routes = absl::flat_hash_map<std::string, Method>;
 
 // Where etcd's rpc.proto puts its methods (google.api.http).
@@ -78,6 +82,10 @@ constexpr std::pair<std::string_view, std::string_view> kRoutes[] = {
     {"election/proclaim", "v3electionpb.Election.Proclaim"},
     {"election/leader", "v3electionpb.Election.Leader"},
     {"election/resign", "v3electionpb.Election.Resign"},
+    {"watch", "etcdserverpb.Watch.Watch"},
+    {"lease/keepalive", "etcdserverpb.Lease.LeaseKeepAlive"},
+    {"election/observe", "v3electionpb.Election.Observe"},
+    {"maintenance/snapshot", "etcdserverpb.Maintenance.Snapshot"},
 };
 
 const Routes& AllRoutes() {
@@ -96,72 +104,33 @@ const Routes& AllRoutes() {
       entry.path = base::StrCat("/", method->service()->full_name(), "/", method->name());
       entry.request = factory->GetPrototype(method->input_type());
       entry.response = factory->GetPrototype(method->output_type());
+      entry.answers_many = method->server_streaming();
+      entry.asks_many = method->client_streaming();
     }
     return made;
   }();
   return *routes;
 }
 
-// grpc-gateway's.
-int HttpStatusOf(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kOk:
-      return 200;
-    case absl::StatusCode::kCancelled:
-      return 408;
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kOutOfRange:
-      return 400;
-    case absl::StatusCode::kDeadlineExceeded:
-      return 504;
-    case absl::StatusCode::kNotFound:
-      return 404;
-    case absl::StatusCode::kAlreadyExists:
-    case absl::StatusCode::kAborted:
-      return 409;
-    case absl::StatusCode::kPermissionDenied:
-      return 403;
-    case absl::StatusCode::kUnauthenticated:
-      return 401;
-    case absl::StatusCode::kResourceExhausted:
-      return 429;
-    case absl::StatusCode::kFailedPrecondition:
-      return 412;
-    case absl::StatusCode::kUnimplemented:
-      return 501;
-    case absl::StatusCode::kUnavailable:
-      return 503;
-    default:
-      return 500;
-  }
-}
-
-// A JSON string, quotes included.
-std::string Quoted(std::string_view text) {
-  proto::Value value;
-  value.set_string_value(std::string(text));
-  std::string json;
-  if (!proto::util::MessageToJsonString(value, &json).ok()) return "\"\"";  // not UTF-8
-  return json;
-}
-
-void Answer(rpc::HttpRespond respond, int status, std::string content_type, std::string body) {
+rpc::HttpResponse Head(int status, std::string content_type) {
   rpc::HttpResponse response;
   response.status = status;
   response.content_type = std::move(content_type);
-  response.body = std::move(body);
   // Any page may call it, as with etcd's default of --cors.
   response.headers = {{"access-control-allow-origin", "*"},
                       {"access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE"},
                       {"access-control-allow-headers", "accept, content-type, authorization"}};
+  return response;
+}
+
+void Answer(rpc::HttpRespond respond, int status, std::string content_type, std::string body) {
+  rpc::HttpResponse response = Head(status, std::move(content_type));
+  response.body = std::move(body);
   std::move(respond)(std::move(response));
 }
 
 void AnswerError(rpc::HttpRespond respond, const absl::Status& status) {
-  const std::string text = Quoted(base::ToStd(status.message()));
-  Answer(std::move(respond), HttpStatusOf(status.code()), "application/json",
-         base::StrCat("{\"error\":", text, ",\"code\":", static_cast<int>(status.code()),
-                      ",\"message\":", text, ",\"details\":[]}"));
+  Answer(std::move(respond), HttpStatusOf(status.code()), "application/json", ErrorJson(status));
 }
 
 rpc::LocalMetadata MetadataOf(const rpc::HttpRequest& request) {
@@ -174,32 +143,13 @@ rpc::LocalMetadata MetadataOf(const rpc::HttpRequest& request) {
   return metadata;
 }
 
-// Empty is an empty message.
-absl::StatusOr<std::string> ToWire(const proto::Message& prototype, std::string_view json) {
-  const std::unique_ptr<proto::Message> message(prototype.New());
-  if (json.find_first_not_of(" \t\r\n") != std::string_view::npos) {
-    proto::util::JsonParseOptions options;
-    options.ignore_unknown_fields = true;
-    const auto parsed = proto::util::JsonStringToMessage(
-        proto::StringPiece(json.data(), json.size()), message.get(), options);
-    if (!parsed.ok()) return absl::InvalidArgumentError(parsed.message().ToString());
-  }
-  return message->SerializeAsString();
-}
-
-absl::StatusOr<std::string> ToJson(const proto::Message& prototype, const std::string& wire) {
-  const std::unique_ptr<proto::Message> message(prototype.New());
-  std::string json;
-  proto::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  if (!message->ParseFromString(wire) ||
-      !proto::util::MessageToJsonString(*message, &json, options).ok()) {
-    return absl::InternalError("a response that is not its message");
-  }
-  return json;
-}
-
 }  // namespace
+
+bool JsonGateway::StreamsBody(const rpc::HttpRequest& head) {
+  const auto found = AllRoutes().find(head.path);
+  return found != AllRoutes().end() && found->second.asks_many && head.method == "POST" &&
+         head.Header("content-length").empty();
+}
 
 JsonGateway::JsonGateway(const rpc::Server& server, base::Loop* loop)
     : loop_(loop), channel_(server, *loop, "json-gateway") {}
@@ -213,6 +163,7 @@ void JsonGateway::Handle(rpc::HttpRequest request, rpc::HttpRespond respond) {
     return Answer(std::move(respond), 405, kText, "Method Not Allowed\n");
   }
   const Method& method = found->second;
+  if (method.answers_many) return HandleStream(method, std::move(request), std::move(respond));
   absl::StatusOr<std::string> wire = ToWire(*method.request, request.body);
   if (!wire.ok()) return AnswerError(std::move(respond), wire.status());
   loop_->Dispatch([this, &method, wire = *std::move(wire), metadata = MetadataOf(request),
@@ -224,6 +175,34 @@ void JsonGateway::Handle(rpc::HttpRequest request, rpc::HttpRespond respond) {
                     if (!json.ok()) return AnswerError(std::move(respond), json.status());
                     Answer(std::move(respond), 200, "application/json", *std::move(json));
                   });
+  });
+}
+
+void JsonGateway::HandleStream(const JsonMethod& method, rpc::HttpRequest request,
+                               rpc::HttpRespond respond) {
+  const auto stream = std::make_shared<JsonStream>(loop_, *method.request, *method.response,
+                                                   Head(200, "application/json"));
+  JsonStream::Body body;
+  body.streamed = StreamsBody(request);
+  if (!body.streamed) {
+    JsonValues values;
+    values.Feed(request.body);
+    while (std::optional<std::string> value = values.Next()) {
+      absl::StatusOr<std::string> wire = ToWire(*method.request, *value);
+      if (!wire.ok()) return AnswerError(std::move(respond), wire.status());
+      body.messages.push_back(*std::move(wire));
+      if (!method.asks_many) break;
+    }
+    if (!values.Done()) {
+      return AnswerError(std::move(respond),
+                         absl::InvalidArgumentError("the body is no sequence of JSON objects"));
+    }
+    // One request is due, empty or not; a stream of none is fine.
+    if (!method.asks_many && body.messages.empty()) body.messages.emplace_back();
+  }
+  loop_->Dispatch([this, &method, stream, body = std::move(body), metadata = MetadataOf(request),
+                   respond = std::move(respond)]() mutable {
+    stream->Start(channel_, method.path, std::move(metadata), std::move(body), std::move(respond));
   });
 }
 

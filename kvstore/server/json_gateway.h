@@ -10,7 +10,12 @@
 // in base64, empty fields left out. The header Authorization carries the token
 // of Auth.Authenticate; Grpc-Metadata-X is passed on as the metadata x.
 //
-// An error is {"error":TEXT,"code":CODE,"message":TEXT,"details":[]} with
+// Streams (watch, lease/keepalive, election/observe, maintenance/snapshot) answer with a line
+// {"result":{...}} a message, as they come, and end with {"error":{...}} when they fail. Watch and
+// keepalive take a sequence of JSON objects for a body; sent in chunks, each request is served as
+// soon as it is there.
+//
+// Any other error is {"error":TEXT,"code":CODE,"message":TEXT,"details":[]} with
 // gRPC's code, and the HTTP status that goes with it.
 //
 // Thread-safety: Handle is called on any connection's loop.
@@ -26,6 +31,8 @@
 
 namespace keel::kvstore {
 
+struct JsonMethod;
+
 class JsonGateway {
  public:
   // Calls the methods of `server` on `loop`.
@@ -36,9 +43,14 @@ class JsonGateway {
 
   // Whether a path is the gateway's to answer, be it with 404.
   static bool Serves(std::string_view path) { return path.starts_with("/v3/"); }
+  // Whether the body of such a request is to be handed on as it comes
+  // (rpc::Server::HttpStreamsBody).
+  static bool StreamsBody(const rpc::HttpRequest& head);
   void Handle(rpc::HttpRequest request, rpc::HttpRespond respond);
 
  private:
+  void HandleStream(const JsonMethod& method, rpc::HttpRequest request, rpc::HttpRespond respond);
+
   base::Loop* const loop_;
   rpc::LocalChannel channel_;
 };
