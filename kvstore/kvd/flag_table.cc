@@ -34,7 +34,6 @@ constexpr std::string_view kNoBolt = "tunes bbolt; the store here is RocksDB";
 constexpr std::string_view kNoProxy = "kvd is no proxy";
 constexpr std::string_view kNoV2 = "the v2 API is not served";
 constexpr std::string_view kNoCheck = "members are not compared on a timer; use HashKV";
-constexpr std::string_view kNoAuth = "authentication is not offered yet";
 
 // One flag a line, however long.
 // clang-format off
@@ -114,9 +113,9 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kSecurity, "cors", kText, kRefused, "*", "origins are not checked: any page may call the JSON gateway, as by default in etcd"},
     {kSecurity, "host-whitelist", kText, kRefused, "*", "host names of requests are not checked"},
 
-    {kAuth, "auth-token", kText, kRefused, "simple", kNoAuth},
-    {kAuth, "bcrypt-cost", kNumber, kNone, "10", kNoAuth},
-    {kAuth, "auth-token-ttl", kNumber, kNone, "300", kNoAuth},
+    {kAuth, "auth-token", kText, kUsed, "simple", "Kind of token that users get for their password: simple."},
+    {kAuth, "bcrypt-cost", kNumber, kUsed, "10", "Cost of hashing passwords, 4 to 31: each step doubles it."},
+    {kAuth, "auth-token-ttl", kNumber, kUsed, "300", "Seconds after which a simple token that is not used expires."},
 
     {kMonitoring, "enable-pprof", kBool, kNone, "false", "use perf or gdb"},
     {kMonitoring, "metrics", kText, kNone, "basic", "/metrics always carries everything"},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <thread>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
@@ -311,6 +312,13 @@ absl::Status Fill(const Values& values, ServerConfig& config) {
                         values.Unsigned("experimental-disk-reserve-bytes"));
   KEEL_ASSIGN_OR_RETURN(const uint64_t threads, values.Unsigned("experimental-io-threads"));
   config.io_threads = static_cast<uint32_t>(std::min<uint64_t>(threads, UINT32_MAX));
+
+  config.auth_token = values.Text("auth-token");
+  KEEL_ASSIGN_OR_RETURN(const uint64_t token_ttl, values.Unsigned("auth-token-ttl"));
+  config.auth_token_ttl = std::chrono::seconds(token_ttl);
+  KEEL_ASSIGN_OR_RETURN(const uint64_t bcrypt_cost, values.Unsigned("bcrypt-cost"));
+  config.bcrypt_cost = static_cast<int>(std::min<uint64_t>(bcrypt_cost, 1000));
+  config.password_threads = std::max(1U, std::thread::hardware_concurrency() / 2);
 
   config.log_level =
       values.Bool("debug") && !values.Given("log-level") ? "debug" : values.Text("log-level");

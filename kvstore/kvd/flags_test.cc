@@ -76,7 +76,7 @@ TEST(FlagsTest, UnknownFlagSuggestsTheNearest) {
 }
 
 TEST(FlagsTest, RefusesWhatWouldBeUnsafeToIgnore) {
-  for (const char* arg : {"--cert-file=/x", "--client-cert-auth", "--auth-token=jwt,pub-key=x",
+  for (const char* arg : {"--cert-file=/x", "--client-cert-auth",
                           "--discovery=http://x", "--force-new-cluster", "--proxy=on",
                           "--unsafe-no-fsync=true", "--config-file=/x"}) {
     EXPECT_TRUE(Has(Refusal({arg}), "is refused")) << arg;

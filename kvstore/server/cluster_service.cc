@@ -89,15 +89,15 @@ ClusterService::ClusterService(ServerContext* context, Proposals* proposals, Rea
 }
 
 void ClusterService::RegisterOn(rpc::Server* server) {
-  Register(server, "/etcdserverpb.Cluster/MemberList", context_, {},
+  Register(server, "/etcdserverpb.Cluster/MemberList", context_, {.who = Who::kSomebody},
            [this](Call call) { List(std::move(call)); });
-  Register(server, "/etcdserverpb.Cluster/MemberAdd", context_, {},
+  Register(server, "/etcdserverpb.Cluster/MemberAdd", context_, {.who = Who::kRoot},
            [this](Call call) { Add(std::move(call)); });
-  Register(server, "/etcdserverpb.Cluster/MemberRemove", context_, {},
+  Register(server, "/etcdserverpb.Cluster/MemberRemove", context_, {.who = Who::kRoot},
            [this](Call call) { Remove(std::move(call)); });
-  Register(server, "/etcdserverpb.Cluster/MemberUpdate", context_, {},
+  Register(server, "/etcdserverpb.Cluster/MemberUpdate", context_, {.who = Who::kRoot},
            [this](Call call) { Update(std::move(call)); });
-  Register(server, "/etcdserverpb.Cluster/MemberPromote", context_, {},
+  Register(server, "/etcdserverpb.Cluster/MemberPromote", context_, {.who = Who::kRoot},
            [this](Call call) { Promote(std::move(call)); });
 }
 

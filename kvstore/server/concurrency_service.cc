@@ -163,7 +163,7 @@ void ConcurrencyService::Wait(Call call, std::string name, int64_t lease, std::s
   auto waiter = std::make_shared<Waiter>();
   waiter->campaign = std::make_shared<kvstore::Campaign>(
       std::make_shared<LocalConcurrencyStore>(&channel_, *call), name, lease, std::move(value));
-  waiter->keeper = std::make_unique<LocalLeaseKeeper>(&channel_, loop_, lease);
+  waiter->keeper = std::make_unique<LocalLeaseKeeper>(&channel_, loop_, lease, *call);
   waiters_.insert(waiter);
   const std::weak_ptr<Waiter> weak = waiter;
 

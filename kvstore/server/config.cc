@@ -95,6 +95,15 @@ absl::Status ServerConfig::Validate() const {
   if (io_threads == 0 || io_threads > 64) {
     return absl::InvalidArgumentError("--experimental-io-threads must be between 1 and 64");
   }
+  if (auth_token != "simple") {
+    return absl::InvalidArgumentError(StrCat("--auth-token: '", auth_token, "' is not known"));
+  }
+  if (auth_token_ttl <= base::Duration::zero()) {
+    return absl::InvalidArgumentError("--auth-token-ttl must be >0");
+  }
+  if (bcrypt_cost < 4 || bcrypt_cost > 31) {
+    return absl::InvalidArgumentError("--bcrypt-cost must be between 4 and 31");
+  }
   return absl::OkStatus();
 }
 

@@ -59,6 +59,14 @@ struct ServerConfig {
 
   uint64_t max_learners = 1;
 
+  std::string auth_token = "simple";  // or "jwt,pub-key=...": docs/auth.md
+  base::Duration auth_token_ttl = std::chrono::seconds(300);  // of simple tokens
+  int bcrypt_cost = 10;
+  // Passwords are hashed and checked on this many threads of low priority, and refused when more
+  // than so many wait.
+  size_t password_threads = 1;
+  size_t passwords_queued_max = 1000;
+
   std::string log_level = "info";
   std::vector<std::string> log_outputs = {"default"};
   uint32_t io_threads = 1;

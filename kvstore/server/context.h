@@ -18,6 +18,8 @@
 
 namespace keel::kvstore {
 
+class AuthGate;
+class AuthState;
 class SpaceWatch;
 
 struct ServerContext {
@@ -41,6 +43,8 @@ struct ServerContext {
   raft::Transport* transport = nullptr;
   KvStateMachine* machine = nullptr;
   SpaceWatch* space = nullptr;
+  const AuthState* auth = nullptr;  // the machine's
+  AuthGate* auth_gate = nullptr;
 
   // Kept up to date from the apply loop; read on every request.
   std::atomic<bool> is_learner{false};

@@ -52,24 +52,4 @@ inline absl::Status ErrLearnerNotReady() {
 inline absl::Status ErrNotSupportedForLearner() {
   return absl::UnavailableError("etcdserver: rpc not supported for learner");
 }
-inline absl::Status ErrAuthNotEnabled() {
-  return absl::FailedPreconditionError("etcdserver: authentication is not enabled");
-}
-
-inline absl::Status ErrRootUserNotExist() {
-  return absl::FailedPreconditionError("etcdserver: root user does not exist");
-}
-inline absl::Status ErrUserEmpty() {
-  return absl::InvalidArgumentError("etcdserver: user name is empty");
-}
-inline absl::Status ErrUserNotFound() {
-  return absl::FailedPreconditionError("etcdserver: user name not found");
-}
-inline absl::Status ErrRoleEmpty() {
-  return absl::InvalidArgumentError("etcdserver: role name is empty");
-}
-inline absl::Status ErrRoleNotFound() {
-  return absl::FailedPreconditionError("etcdserver: role name not found");
-}
-
 }  // namespace keel::kvstore

@@ -1,5 +1,7 @@
 #include "kvstore/server/kv_service.h"
 
+#include <utility>
+
 #include "base/check.h"
 #include "kvstore/apply/check.h"
 #include "kvstore/apply/read.h"
@@ -7,6 +9,7 @@
 #include "kvstore/server/errors.h"
 #include "kvstore/server/service.h"
 #include "kvstore/server/space_watch.h"
+#include "kvstore/server/write.h"
 
 namespace keel::kvstore {
 
@@ -63,8 +66,8 @@ void AnswerReadTxn(const ServerContext& context, const Call& call, const ReadVie
 
 }  // namespace
 
-KvService::KvService(ServerContext* context, Proposals* proposals, std::vector<ReadGate*> gates)
-    : context_(context), proposals_(proposals), gates_(std::move(gates)) {}
+KvService::KvService(ServerContext* context, Proposals* proposals, AuthGate* auth)
+    : context_(context), proposals_(proposals), auth_(auth) {}
 
 void KvService::RegisterOn(rpc::Server* server) {
   Register(server, "/etcdserverpb.KV/Range", context_, {.learner_may = true},
@@ -75,30 +78,38 @@ void KvService::RegisterOn(rpc::Server* server) {
            [this](Call call) { DeleteRange(std::move(call)); });
   Register(server, "/etcdserverpb.KV/Txn", context_, {},
            [this](Call call) { Txn(std::move(call)); });
-  Register(server, "/etcdserverpb.KV/Compact", context_, {},
+  Register(server, "/etcdserverpb.KV/Compact", context_, {.who = Who::kRoot},
            [this](Call call) { Compact(std::move(call)); });
 }
 
-ReadGate& KvService::GateOf(const rpc::ServerCall& call) const {
-  for (ReadGate* gate : gates_) {
-    if (&gate->loop() == &call.loop()) return *gate;
-  }
-  KEEL_CHECK(false, "a call on a loop without a gate");
-  __builtin_unreachable();
+void KvService::Serve(Call to, ViewPtr view, bool long_read, AnswerRead answer) {
+  if (to->cancelled()) return;
+  if (!long_read) return answer(*context_, to, *view);
+  context_->NextWorker().Post(
+      [context = context_, answer, to = std::move(to), view = std::move(view)] {
+        if (!to->cancelled()) answer(*context, to, *view);
+      });
 }
 
-void KvService::Read(Call call, bool serializable, bool long_read,
-                     void (*answer)(const ServerContext&, const Call&, const ReadView&)) {
+void KvService::Read(Call call, bool serializable, bool long_read, AnswerRead answer,
+                     AccessCheck check) {
   if (context_->corrupt.load(std::memory_order_relaxed)) return call->Finish(ErrCorrupt());
-  const auto serve = [context = context_, long_read, answer](Call to, ViewPtr view) {
-    if (to->cancelled()) return;
-    if (!long_read) return answer(*context, to, *view);
-    context->NextWorker().Post([context, answer, to = std::move(to), view = std::move(view)] {
-      if (!to->cancelled()) answer(*context, to, *view);
+  // Who may read is asked with the view in hand: a member that is behind learns only by the read
+  // index that it must ask at all.
+  const auto serve = [this, long_read, answer, check](Call to, ViewPtr view) {
+    if (!context_->auth->enabled()) [[likely]] {
+      return Serve(std::move(to), std::move(view), long_read, answer);
+    }
+    auth_->Identify(to, [=, this, view = std::move(view)](absl::StatusOr<Caller> caller) mutable {
+      if (!caller.ok()) return to->Finish(caller.status());
+      if (absl::Status refused = check(*context_->auth, *caller, to->request()); !refused.ok()) {
+        return to->Finish(std::move(refused));
+      }
+      Serve(std::move(to), std::move(view), long_read, answer);
     });
   };
   if (serializable) return serve(std::move(call), context_->machine->view());
-  ReadGate& gate = GateOf(*call);
+  ReadGate& gate = auth_->GateOf(*call);
   gate.Read([serve, call = std::move(call)](absl::StatusOr<ViewPtr> view) mutable {
     if (!view.ok()) return call->Finish(view.status());
     serve(std::move(call), *std::move(view));
@@ -112,18 +123,8 @@ void KvService::Range(Call call) {
     return call->Finish(ErrNotSupportedForLearner());
   }
   if (absl::Status bad = CheckRange(*request); !bad.ok()) return call->Finish(std::move(bad));
-  Read(std::move(call), request->serializable(), !request->range_end().empty(), AnswerRange);
-}
-
-void KvService::Write(CommandField field, Call call) {
-  const std::string_view request = call->request();
-  proposals_->Propose(
-      field, request,
-      [context = context_, call = std::move(call)](absl::Status error, ApplyResult* result) {
-        if (!error.ok()) return call->Finish(std::move(error));
-        if (!result->status.ok()) return call->Finish(std::move(result->status));
-        call->Reply(WithHeader(*context, result->revision, result->body));
-      });
+  Read(std::move(call), request->serializable(), !request->range_end().empty(), AnswerRange,
+       CheckRangeAccess);
 }
 
 void KvService::Put(Call call) {
@@ -131,14 +132,14 @@ void KvService::Put(Call call) {
   if (request == nullptr) return call->Finish(ErrUnmarshal());
   if (absl::Status bad = CheckPut(*request); !bad.ok()) return call->Finish(std::move(bad));
   if (!context_->space->Admit(call->request().size())) return call->Finish(ErrNoSpace());
-  Write(CommandField::kPut, std::move(call));
+  Write(context_, proposals_, CommandField::kPut, std::move(call), CheckPutAccess);
 }
 
 void KvService::DeleteRange(Call call) {
   const auto* request = ParseScratch<pb::DeleteRangeRequest>(call->request());
   if (request == nullptr) return call->Finish(ErrUnmarshal());
   if (absl::Status bad = CheckDeleteRange(*request); !bad.ok()) return call->Finish(std::move(bad));
-  Write(CommandField::kDeleteRange, std::move(call));
+  Write(context_, proposals_, CommandField::kDeleteRange, std::move(call), CheckDeleteAccess);
 }
 
 void KvService::Txn(Call call) {
@@ -148,13 +149,14 @@ void KvService::Txn(Call call) {
   if (absl::Status bad = CheckTxn(*request, max_ops); !bad.ok())
     return call->Finish(std::move(bad));
   if (IsReadOnly(*request)) {
-    return Read(std::move(call), IsSerializable(*request), ReadsRanges(*request), AnswerReadTxn);
+    return Read(std::move(call), IsSerializable(*request), ReadsRanges(*request), AnswerReadTxn,
+                CheckTxnAccess);
   }
   if ((HasPut(request->success()) || HasPut(request->failure())) &&
       !context_->space->Admit(call->request().size())) {
     return call->Finish(ErrNoSpace());
   }
-  Write(CommandField::kTxn, std::move(call));
+  Write(context_, proposals_, CommandField::kTxn, std::move(call), CheckTxnAccess);
 }
 
 void KvService::Compact(Call call) {

@@ -7,9 +7,7 @@
 // Thread-safety: as service.h. Lifetime: outlives the rpc::Server's last call.
 #pragma once
 
-#include <memory>
-#include <vector>
-
+#include "kvstore/server/auth_gate.h"
 #include "kvstore/server/context.h"
 #include "kvstore/server/proposals.h"
 #include "kvstore/server/read_gate.h"
@@ -19,28 +17,28 @@ namespace keel::kvstore {
 
 class KvService {
  public:
-  // One gate for each of context->io_loops, in their order.
-  KvService(ServerContext* context, Proposals* proposals, std::vector<ReadGate*> gates);
+  KvService(ServerContext* context, Proposals* proposals, AuthGate* auth);
 
   void RegisterOn(rpc::Server* server);
 
  private:
+  using AnswerRead = void (*)(const ServerContext&, const rpc::ServerCallPtr&, const ReadView&);
+
   void Range(rpc::ServerCallPtr call);
   void Put(rpc::ServerCallPtr call);
   void DeleteRange(rpc::ServerCallPtr call);
   void Txn(rpc::ServerCallPtr call);
   void Compact(rpc::ServerCallPtr call);
 
-  void Write(CommandField field, rpc::ServerCallPtr call);
-  ReadGate& GateOf(const rpc::ServerCall& call) const;
   // A read at the newest view, or behind the gate; `answer` runs on the call's
   // loop, or on a worker when `long_read`.
-  void Read(rpc::ServerCallPtr call, bool serializable, bool long_read,
-            void (*answer)(const ServerContext&, const rpc::ServerCallPtr&, const ReadView&));
+  void Read(rpc::ServerCallPtr call, bool serializable, bool long_read, AnswerRead answer,
+            AccessCheck check);
+  void Serve(rpc::ServerCallPtr to, ReadGate::ViewPtr view, bool long_read, AnswerRead answer);
 
   ServerContext* const context_;
   Proposals* const proposals_;
-  const std::vector<ReadGate*> gates_;
+  AuthGate* const auth_;
 };
 
 }  // namespace keel::kvstore

@@ -4,9 +4,12 @@
 
 #include "kvstore/api/rpc.pb.h"
 #include "kvstore/mvcc/errors.h"
+#include "kvstore/auth/errors.h"
+#include "kvstore/server/auth_gate.h"
 #include "kvstore/server/errors.h"
 #include "kvstore/server/service.h"
 #include "kvstore/server/space_watch.h"
+#include "kvstore/server/write.h"
 
 namespace keel::kvstore {
 
@@ -23,8 +26,33 @@ class LeaseService::KeepAliveStream final : public rpc::ServerStreamHandler {
     const auto* request = ParseScratch<pb::LeaseKeepAliveRequest>(message);
     if (request == nullptr) return call_->Finish(ErrUnmarshal());
     ++open_->count;
-    service_->context_->loop->Dispatch([service = service_, call = call_, open = open_,
-                                        id = request->id(), body = std::string(message)]() mutable {
+    const int64_t id = request->id();
+    const ServerContext& context = *service_->context_;
+    if (!context.auth->enabled()) [[likely]] {
+      return Ask(service_, call_, open_, id, std::string(message));
+    }
+    context.auth_gate->Admit(call_, CheckSomebody,
+                             [service = service_, open = open_, id, body = std::string(message)](
+                                 rpc::ServerCallPtr call, Caller) mutable {
+                               Ask(service, std::move(call), std::move(open), id, std::move(body));
+                             });
+  }
+
+  void OnHalfClose() override {
+    open_->half_closed = true;
+    if (open_->count == 0) call_->Finish(absl::OkStatus());
+  }
+
+ private:
+  struct Open {
+    size_t count = 0;  // requests without an answer yet; on the call's loop
+    bool half_closed = false;
+  };
+
+  static void Ask(LeaseService* service, rpc::ServerCallPtr call, std::shared_ptr<Open> open,
+                  int64_t id, std::string body) {
+    service->context_->loop->Dispatch([service, call = std::move(call), open = std::move(open), id,
+                                       body = std::move(body)]() mutable {
       service->calls_->Ask(PeerRequest::LEASE_KEEP_ALIVE, std::move(body),
                            [service, call = std::move(call), open = std::move(open),
                             id](absl::StatusOr<std::string> answer) {
@@ -40,17 +68,6 @@ class LeaseService::KeepAliveStream final : public rpc::ServerStreamHandler {
                            });
     });
   }
-
-  void OnHalfClose() override {
-    open_->half_closed = true;
-    if (open_->count == 0) call_->Finish(absl::OkStatus());
-  }
-
- private:
-  struct Open {
-    size_t count = 0;  // requests without an answer yet; on the call's loop
-    bool half_closed = false;
-  };
 
   LeaseService* const service_;
   const rpc::ServerCallPtr call_;
@@ -73,13 +90,13 @@ LeaseService::LeaseService(ServerContext* context, Proposals* proposals, ReadGat
 void LeaseService::RegisterOn(rpc::Server* server) {
   using Call = rpc::ServerCallPtr;
   // LeaseLeases is the newer name of the method that old clients know as Leases.
-  Register(server, "/etcdserverpb.Lease/LeaseGrant", context_, {},
+  Register(server, "/etcdserverpb.Lease/LeaseGrant", context_, {.who = Who::kSomebody},
            [this](Call call) { Grant(std::move(call)); });
   Register(server, "/etcdserverpb.Lease/LeaseRevoke", context_, {},
            [this](Call call) { Revoke(std::move(call)); });
-  Register(server, "/etcdserverpb.Lease/LeaseTimeToLive", context_, {},
+  Register(server, "/etcdserverpb.Lease/LeaseTimeToLive", context_, {.who = Who::kSomebody},
            [this](Call call) { TimeToLive(std::move(call)); });
-  Register(server, "/etcdserverpb.Lease/LeaseLeases", context_, {},
+  Register(server, "/etcdserverpb.Lease/LeaseLeases", context_, {.who = Who::kSomebody},
            [this](Call call) { Leases(std::move(call)); });
   server->RegisterStream("/etcdserverpb.Lease/LeaseKeepAlive",
                          [this](Call call) -> std::shared_ptr<rpc::ServerStreamHandler> {
@@ -119,14 +136,8 @@ void LeaseService::Grant(rpc::ServerCallPtr call) {
 void LeaseService::Revoke(rpc::ServerCallPtr call) {
   if (ParseScratch<pb::LeaseRevokeRequest>(call->request()) == nullptr)
     return call->Finish(ErrUnmarshal());
-  const std::string_view bytes = call->request();
-  proposals_->Propose(
-      CommandField::kLeaseRevoke, bytes,
-      [context = context_, call = std::move(call)](absl::Status error, ApplyResult* result) {
-        if (!error.ok()) return call->Finish(std::move(error));
-        if (!result->status.ok()) return call->Finish(std::move(result->status));
-        call->Reply(WithHeader(*context, result->revision, result->body));
-      });
+  // The keys that go with it are looked at where it is applied.
+  Write(context_, proposals_, CommandField::kLeaseRevoke, std::move(call), CheckPresent);
 }
 
 void LeaseService::TimeToLive(rpc::ServerCallPtr call) {
@@ -135,10 +146,36 @@ void LeaseService::TimeToLive(rpc::ServerCallPtr call) {
   context_->loop->Dispatch([this, call = std::move(call)]() mutable {
     std::string body(call->request());
     calls_->Ask(PeerRequest::LEASE_TIME_TO_LIVE, std::move(body),
-                [context = context_, call = std::move(call)](absl::StatusOr<std::string> answer) {
+                [this, call = std::move(call)](absl::StatusOr<std::string> answer) mutable {
                   if (!answer.ok()) return call->Finish(answer.status());
-                  call->Reply(WithHeader(*context, context->machine->view()->revision(), *answer));
+                  ReplyTimeToLive(std::move(call), *std::move(answer));
                 });
+  });
+}
+
+void LeaseService::ReplyTimeToLive(rpc::ServerCallPtr call, std::string answer) {
+  base::Loop& loop = call->loop();
+  const bool asks = context_->auth->enabled() &&
+                    ParseScratch<pb::LeaseTimeToLiveRequest>(call->request())->keys();
+  if (!asks) {
+    return call->Reply(WithHeader(*context_, context_->machine->view()->revision(), answer));
+  }
+  // The leader has named the keys; what the caller may read is decided by a state no older.
+  loop.Dispatch([this, call = std::move(call), answer = std::move(answer)]() mutable {
+    AuthGate& auth = *context_->auth_gate;
+    ReadGate& gate = auth.GateOf(*call);
+    gate.Read([this, &auth, call = std::move(call),
+               answer = std::move(answer)](absl::StatusOr<ReadGate::ViewPtr> view) {
+      if (!view.ok()) return call->Finish(view.status());
+      const absl::StatusOr<Caller> caller = auth.IdentifyNow(*call);
+      if (!caller.ok()) return call->Finish(caller.status());
+      const auto rights = auth.state().RightsOf(*caller);
+      if (!rights.ok()) return call->Finish(rights.status());
+      for (const std::string& key : ParseScratch<pb::LeaseTimeToLiveResponse>(answer)->keys()) {
+        if (!(*rights)->CanRead(key, {})) return call->Finish(ErrPermissionDenied());
+      }
+      call->Reply(WithHeader(*context_, (*view)->revision(), answer));
+    });
   });
 }
 

@@ -29,6 +29,7 @@ class LeaseService {
   void Grant(rpc::ServerCallPtr call);
   void Revoke(rpc::ServerCallPtr call);
   void TimeToLive(rpc::ServerCallPtr call);
+  void ReplyTimeToLive(rpc::ServerCallPtr call, std::string answer);
   void Leases(rpc::ServerCallPtr call);
 
   // On the leader.

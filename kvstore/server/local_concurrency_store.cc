@@ -14,6 +14,15 @@ namespace {
 
 constexpr std::string_view kIdentity[] = {"token", "authorization"};
 
+rpc::LocalMetadata IdentityOf(const rpc::ServerCall& caller) {
+  rpc::LocalMetadata metadata;
+  for (const std::string_view name : kIdentity) {
+    const std::string_view value = caller.Metadata(name);
+    if (!value.empty()) metadata.emplace_back(std::string(name), std::string(value));
+  }
+  return metadata;
+}
+
 absl::Status Malformed() { return absl::InternalError("the server sent a malformed response"); }
 
 class LocalWatch final : public ConcurrencyStore::Watching {
@@ -67,12 +76,7 @@ class LocalWatch final : public ConcurrencyStore::Watching {
 
 LocalConcurrencyStore::LocalConcurrencyStore(rpc::LocalChannel* channel,
                                              const rpc::ServerCall& caller)
-    : channel_(channel) {
-  for (const std::string_view name : kIdentity) {
-    const std::string_view value = caller.Metadata(name);
-    if (!value.empty()) metadata_.emplace_back(std::string(name), std::string(value));
-  }
-}
+    : channel_(channel), metadata_(IdentityOf(caller)) {}
 
 template <typename Request, typename Response>
 void LocalConcurrencyStore::Call(std::string_view path, const Request& request,
@@ -110,10 +114,11 @@ std::unique_ptr<ConcurrencyStore::Watching> LocalConcurrencyStore::Watch(
   return std::make_unique<LocalWatch>(channel_, metadata_, request, std::move(events));
 }
 
-LocalLeaseKeeper::LocalLeaseKeeper(rpc::LocalChannel* channel, base::Loop* loop, int64_t lease)
+LocalLeaseKeeper::LocalLeaseKeeper(rpc::LocalChannel* channel, base::Loop* loop, int64_t lease,
+                                   const rpc::ServerCall& caller)
     : loop_(loop), lease_(lease) {
   // Whoever waits under the lease learns of its end from the store.
-  stream_ = channel->OpenStream("/etcdserverpb.Lease/LeaseKeepAlive", {},
+  stream_ = channel->OpenStream("/etcdserverpb.Lease/LeaseKeepAlive", IdentityOf(caller),
                                 {.on_message = [this](std::string message) { OnRenewed(message); },
                                  .on_end = [](absl::Status) {}});
   Renew();

@@ -39,7 +39,9 @@ class LocalConcurrencyStore final : public ConcurrencyStore {
 // Renews a lease, three times in its time to live, until it is destroyed or the lease is gone.
 class LocalLeaseKeeper {
  public:
-  LocalLeaseKeeper(rpc::LocalChannel* channel, base::Loop* loop, int64_t lease);
+  // In the name of `caller`, as LocalConcurrencyStore.
+  LocalLeaseKeeper(rpc::LocalChannel* channel, base::Loop* loop, int64_t lease,
+                   const rpc::ServerCall& caller);
   ~LocalLeaseKeeper();
 
  private:

@@ -3,6 +3,7 @@
 #include "base/strings.h"
 #include "kvstore/api/rpc.pb.h"
 #include "kvstore/mvcc/errors.h"
+#include "kvstore/server/auth_gate.h"
 #include "kvstore/server/errors.h"
 #include "kvstore/server/service.h"
 
@@ -16,17 +17,18 @@ MaintenanceService::MaintenanceService(ServerContext* context, Proposals* propos
     : context_(context), proposals_(proposals) {}
 
 void MaintenanceService::RegisterOn(rpc::Server* server) {
-  Register(server, "/etcdserverpb.Maintenance/Status", context_, {.learner_may = true},
+  Register(server, "/etcdserverpb.Maintenance/Status", context_,
+           {.learner_may = true, .who = Who::kSomebody},
            [this](Call call) { Status(std::move(call)); });
   Register(server, "/etcdserverpb.Maintenance/Alarm", context_, {},
            [this](Call call) { Alarm(std::move(call)); });
-  Register(server, "/etcdserverpb.Maintenance/Hash", context_, {},
+  Register(server, "/etcdserverpb.Maintenance/Hash", context_, {.who = Who::kRoot},
            [this](Call call) { Hash(std::move(call)); });
-  Register(server, "/etcdserverpb.Maintenance/HashKV", context_, {},
+  Register(server, "/etcdserverpb.Maintenance/HashKV", context_, {.who = Who::kRoot},
            [this](Call call) { HashKv(std::move(call)); });
-  Register(server, "/etcdserverpb.Maintenance/MoveLeader", context_, {},
+  Register(server, "/etcdserverpb.Maintenance/MoveLeader", context_, {.who = Who::kRoot},
            [this](Call call) { MoveLeader(std::move(call)); });
-  Register(server, "/etcdserverpb.Maintenance/Downgrade", context_, {},
+  Register(server, "/etcdserverpb.Maintenance/Downgrade", context_, {.who = Who::kRoot},
            [this](Call call) { Downgrade(std::move(call)); });
   server->RegisterStream("/etcdserverpb.Maintenance/Snapshot",
                          [](Call call) -> std::shared_ptr<rpc::ServerStreamHandler> {
@@ -36,7 +38,7 @@ void MaintenanceService::RegisterOn(rpc::Server* server) {
                            return nullptr;
                          });
   // The store gives space back by itself, beside the load: there is nothing left to do.
-  Register(server, "/etcdserverpb.Maintenance/Defragment", context_, {},
+  Register(server, "/etcdserverpb.Maintenance/Defragment", context_, {.who = Who::kRoot},
            [](Call call) { call->Reply(std::string()); });
 }
 
@@ -68,6 +70,16 @@ void MaintenanceService::Status(Call call) {
 void MaintenanceService::Alarm(Call call) {
   const auto* request = ParseScratch<pb::AlarmRequest>(call->request());
   if (request == nullptr) return call->Finish(ErrUnmarshal());
+  if (context_->auth->enabled()) {
+    const bool only_asks = request->action() == pb::AlarmRequest::GET;
+    return context_->auth_gate->Admit(
+        std::move(call), only_asks ? CheckSomebody : CheckRoot,
+        [this](Call admitted, Caller) { ProposeAlarm(std::move(admitted)); });
+  }
+  ProposeAlarm(std::move(call));
+}
+
+void MaintenanceService::ProposeAlarm(Call call) {
   const std::string_view bytes = call->request();
   proposals_->Propose(
       CommandField::kAlarm, bytes,
@@ -134,70 +146,6 @@ void MaintenanceService::AwaitLeader(uint64_t target, base::TimePoint give_up, C
 
 void MaintenanceService::Downgrade(Call call) {
   call->Finish(absl::UnimplementedError("etcdserver: there is no older version to go down to"));
-}
-
-namespace {
-
-void FinishAuth(const ServerContext& context, const Call& call) {
-  call->Reply(WithHeader(context, context.machine->view()->revision(), ""));
-}
-
-// What etcd answers when there are no users and no roles, method by method.
-template <typename Request>
-void RegisterEmptyAuth(rpc::Server* server, const ServerContext* context, std::string_view method,
-                       absl::Status (*refuse)(const Request&)) {
-  Register(server, StrCat("/etcdserverpb.Auth/", method), context, {}, [refuse](Call call) {
-    const auto* request = ParseScratch<Request>(call->request());
-    call->Finish(request == nullptr ? ErrUnmarshal() : refuse(*request));
-  });
-}
-
-absl::Status ErrAuthNotOffered() {
-  return absl::UnimplementedError("etcdserver: users and roles are not offered by this server");
-}
-
-}  // namespace
-
-void RegisterAuth(rpc::Server* server, const ServerContext* context) {
-  Register(server, "/etcdserverpb.Auth/AuthStatus", context, {}, [context](Call call) {
-    pb::AuthStatusResponse response;
-    response.set_authrevision(1);
-    call->Reply(
-        WithHeader(*context, context->machine->view()->revision(), response.SerializeAsString()));
-  });
-  // Nobody, and nothing to switch off.
-  for (const char* method : {"UserList", "RoleList", "AuthDisable"}) {
-    Register(server, StrCat("/etcdserverpb.Auth/", method), context, {},
-             [context](Call call) { FinishAuth(*context, call); });
-  }
-  RegisterEmptyAuth<pb::AuthenticateRequest>(server, context, "Authenticate",
-                                             [](const auto&) { return ErrAuthNotEnabled(); });
-  RegisterEmptyAuth<pb::AuthEnableRequest>(server, context, "AuthEnable",
-                                           [](const auto&) { return ErrRootUserNotExist(); });
-  RegisterEmptyAuth<pb::AuthUserAddRequest>(server, context, "UserAdd", [](const auto& request) {
-    return request.name().empty() ? ErrUserEmpty() : ErrAuthNotOffered();
-  });
-  RegisterEmptyAuth<pb::AuthUserGetRequest>(server, context, "UserGet",
-                                            [](const auto&) { return ErrUserNotFound(); });
-  RegisterEmptyAuth<pb::AuthUserDeleteRequest>(server, context, "UserDelete",
-                                               [](const auto&) { return ErrUserNotFound(); });
-  RegisterEmptyAuth<pb::AuthUserChangePasswordRequest>(
-      server, context, "UserChangePassword", [](const auto&) { return ErrUserNotFound(); });
-  RegisterEmptyAuth<pb::AuthUserGrantRoleRequest>(server, context, "UserGrantRole",
-                                                  [](const auto&) { return ErrUserNotFound(); });
-  RegisterEmptyAuth<pb::AuthUserRevokeRoleRequest>(server, context, "UserRevokeRole",
-                                                   [](const auto&) { return ErrUserNotFound(); });
-  RegisterEmptyAuth<pb::AuthRoleAddRequest>(server, context, "RoleAdd", [](const auto& request) {
-    return request.name().empty() ? ErrRoleEmpty() : ErrAuthNotOffered();
-  });
-  RegisterEmptyAuth<pb::AuthRoleGetRequest>(server, context, "RoleGet",
-                                            [](const auto&) { return ErrRoleNotFound(); });
-  RegisterEmptyAuth<pb::AuthRoleDeleteRequest>(server, context, "RoleDelete",
-                                               [](const auto&) { return ErrRoleNotFound(); });
-  RegisterEmptyAuth<pb::AuthRoleGrantPermissionRequest>(
-      server, context, "RoleGrantPermission", [](const auto&) { return ErrRoleNotFound(); });
-  RegisterEmptyAuth<pb::AuthRoleRevokePermissionRequest>(
-      server, context, "RoleRevokePermission", [](const auto&) { return ErrRoleNotFound(); });
 }
 
 void RegisterHealth(rpc::Server* server, const ServerContext* context) {

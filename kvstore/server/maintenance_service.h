@@ -1,4 +1,4 @@
-// etcdserverpb.Maintenance, and Auth as far as it says that there is none.
+// etcdserverpb.Maintenance.
 //
 // Thread-safety: as service.h. Lifetime: outlives the rpc::Server's last call.
 #pragma once
@@ -21,6 +21,7 @@ class MaintenanceService {
  private:
   void Status(rpc::ServerCallPtr call);
   void Alarm(rpc::ServerCallPtr call);
+  void ProposeAlarm(rpc::ServerCallPtr call);
   void Hash(rpc::ServerCallPtr call);
   void HashKv(rpc::ServerCallPtr call);
   void MoveLeader(rpc::ServerCallPtr call);
@@ -31,10 +32,6 @@ class MaintenanceService {
   ServerContext* const context_;
   Proposals* const proposals_;
 };
-
-// Auth is not offered: AuthStatus says so, Authenticate fails as it does in an
-// etcd without auth, and what would set it up is Unimplemented.
-void RegisterAuth(rpc::Server* server, const ServerContext* context);
 
 // grpc.health.v1.Health/Check: SERVING while a leader is known.
 void RegisterHealth(rpc::Server* server, const ServerContext* context);

@@ -28,13 +28,19 @@ Proposals::Proposals(ServerContext* context)
     : context_(context), ids_(context->member_id, context->unix_ms()) {}
 
 std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view request,
-                              uint64_t only_in_term) const {
-  // keel.kv.Command: id (1), proposer (2), the request as the client encoded it.
+                              uint64_t only_in_term, const Caller* caller) const {
+  // keel.kv.Command: id (1), proposer (2), user (3) and auth_revision (4), the request as the
+  // client encoded it.
   std::string out;
   const size_t term_bytes =
       only_in_term == 0 ? 0 : 2 + CodedOutputStream::VarintSize64(only_in_term);
+  const bool named = caller != nullptr && caller->revision != 0;
+  const size_t caller_bytes =
+      !named ? 0
+             : 2 + CodedOutputStream::VarintSize64(caller->user.size()) + caller->user.size() +
+                   CodedOutputStream::VarintSize64(caller->revision);
   const auto request_tag = static_cast<uint32_t>(field) << 3 | 2;
-  out.resize(1 + CodedOutputStream::VarintSize64(id) + term_bytes + 1 +
+  out.resize(1 + CodedOutputStream::VarintSize64(id) + term_bytes + caller_bytes + 1 +
              CodedOutputStream::VarintSize64(context_->member_id) +
              CodedOutputStream::VarintSize32(request_tag) +
              CodedOutputStream::VarintSize64(request.size()) + request.size());
@@ -43,6 +49,13 @@ std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view 
   to = CodedOutputStream::WriteVarint64ToArray(id, to);
   *to++ = 2 << 3;
   to = CodedOutputStream::WriteVarint64ToArray(context_->member_id, to);
+  if (named) {
+    *to++ = 3 << 3 | 2;
+    to = CodedOutputStream::WriteVarint64ToArray(caller->user.size(), to);
+    to = std::copy(caller->user.begin(), caller->user.end(), to);
+    *to++ = 4 << 3;
+    to = CodedOutputStream::WriteVarint64ToArray(caller->revision, to);
+  }
   if (only_in_term != 0) {
     to = CodedOutputStream::WriteVarint32ToArray(16 << 3, to);
     to = CodedOutputStream::WriteVarint64ToArray(only_in_term, to);
@@ -54,13 +67,13 @@ std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view 
 }
 
 void Proposals::Propose(CommandField field, std::string_view request, Done done,
-                        uint64_t only_in_term) {
+                        uint64_t only_in_term, const Caller* caller) {
   if (context_->node->commit_index() > context_->node->applied_index() + kMaxApplyGap) {
     failed_total_.fetch_add(1, std::memory_order_relaxed);
     return done(ErrTooManyRequests(), nullptr);
   }
   const uint64_t id = ids_.Next();
-  auto payload = std::make_shared<const std::string>(Encode(id, field, request, only_in_term));
+  auto payload = std::make_shared<const std::string>(Encode(id, field, request, only_in_term, caller));
   if (payload->size() > context_->config.max_request_bytes) {
     return done(ErrRequestTooLarge(), nullptr);
   }

@@ -24,6 +24,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "base/mutex.h"
+#include "kvstore/auth/state.h"
 #include "kvstore/server/context.h"
 
 namespace keel::kvstore {
@@ -42,6 +43,18 @@ enum class CommandField : int {
   kClusterVersion = 14,
   kMemberUpdate = 15,
   kMemberSpace = 17,
+  kAuthenticate = 32,
+  kAuthEnable = 33,
+  kAuthDisable = 34,
+  kUserAdd = 35,
+  kUserDelete = 36,
+  kUserChangePassword = 37,
+  kUserGrantRole = 38,
+  kUserRevokeRole = 39,
+  kRoleAdd = 40,
+  kRoleDelete = 41,
+  kRoleGrantPermission = 42,
+  kRoleRevokePermission = 43,
 };
 
 class Proposals {
@@ -60,8 +73,9 @@ class Proposals {
 
   // `request` is the encoded message of that field. Errors given to `done`:
   // etcd's "request is too large", "too many requests", and the timeouts.
-  // `only_in_term`: see command.proto.
-  void Propose(CommandField field, std::string_view request, Done done, uint64_t only_in_term = 0);
+  // `only_in_term`: see command.proto. `caller`: in whose name, while authentication is on.
+  void Propose(CommandField field, std::string_view request, Done done, uint64_t only_in_term = 0,
+               const Caller* caller = nullptr);
   // `make` gets the id that the change's context must carry.
   void ProposeChange(absl::AnyInvocable<raft::ConfChange(uint64_t id)> make, Done done);
 
@@ -92,7 +106,7 @@ class Proposals {
   };
 
   std::string Encode(uint64_t id, CommandField field, std::string_view request,
-                     uint64_t only_in_term) const;
+                     uint64_t only_in_term, const Caller* caller) const;
   bool Add(uint64_t id, Waiting waiting);
   Done Take(uint64_t id);
   void Send(uint64_t id, const raft::Payload& payload);

@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "kvstore/apply/command.pb.h"
+#include "kvstore/server/auth_gate.h"
+#include "kvstore/server/auth_service.h"
 #include "kvstore/server/auto_compactor.h"
 #include "kvstore/server/cluster_service.h"
 #include "kvstore/server/context.h"
@@ -89,7 +91,8 @@ struct Server::Parts {
         proposals(&context),
         lessor(LessorOptions(options.loop, context.config, &proposals)),
         space(&context, &proposals, options.fs != nullptr ? options.fs : &base::PosixFileSystem()),
-        compactor(&context, &proposals) {
+        compactor(&context, &proposals),
+        tokens(context.config.auth_token_ttl) {
     context.loop = options.loop;
     context.io_loops = std::move(options.io_loops);
     context.worker_loops = std::move(options.worker_loops);
@@ -101,7 +104,10 @@ struct Server::Parts {
     KEEL_CHECK(!all.empty() && &all[0]->loop() == context.loop);
     context.space = &space;
     calls.emplace(&context, all[0]);
-    kv.emplace(&context, &proposals, all);
+    auth_gate.emplace(&context, &tokens, all);
+    context.auth_gate = &*auth_gate;
+    auth.emplace(&context, &proposals, &*auth_gate, &tokens);
+    kv.emplace(&context, &proposals, &*auth_gate);
     lease.emplace(&context, &proposals, all[0], &lessor, &*calls);
     cluster.emplace(&context, &proposals, all[0], &*calls);
     maintenance.emplace(&context, &proposals);
@@ -121,6 +127,9 @@ struct Server::Parts {
   std::optional<LeaderCalls> calls;
   SpaceWatch space;
   AutoCompactor compactor;
+  Tokens tokens;
+  std::optional<AuthGate> auth_gate;
+  std::optional<AuthService> auth;
   std::optional<KvService> kv;
   std::optional<LeaseService> lease;
   std::optional<ClusterService> cluster;
@@ -162,6 +171,7 @@ void Server::Start(raft::Node* node, raft::Transport* transport, KvStateMachine*
   context.node = node;
   context.transport = transport;
   context.machine = machine;
+  context.auth = &machine->auth();
   RunOn(*context.loop, [this] {
     parts_->started.store(true);
     ReadState();
@@ -180,7 +190,7 @@ void Server::RegisterOn(rpc::Server* server) {
   parts_->lease->RegisterOn(server);
   parts_->cluster->RegisterOn(server);
   parts_->maintenance->RegisterOn(server);
-  RegisterAuth(server, &parts_->context);
+  parts_->auth->RegisterOn(server);
   RegisterHealth(server, &parts_->context);
   server->SetHttpHandler(HttpHandler());
   parts_->metrics.rpc_servers.push_back(server);
@@ -204,6 +214,7 @@ void Server::SetOnLeaderMissing(std::function<void()> callback) {
 
 void Server::Stop() {
   if (!parts_->started.load()) return;
+  parts_->auth->Stop();
   ServerContext& context = parts_->context;
   for (size_t i = 0; i < context.io_loops.size(); ++i) {
     RunOn(*context.io_loops[i], [this, i] {
@@ -272,7 +283,15 @@ void Server::OnAlarmsChanged() {
   parts_->context.corrupt.store(context.machine->HasAlarm(pb::CORRUPT));
 }
 
+void Server::OnTokenAssigned(const std::string& user, const std::string& token) {
+  parts_->tokens.simple().Assign(user, token, parts_->context.loop->Now());
+}
+
+void Server::OnTokensRevoked(const std::string& user) { parts_->tokens.simple().Revoke(user); }
+
 void Server::OnReset() {
+  // Passwords may have changed in what the snapshot covers.
+  parts_->tokens.simple().Revoke("");
   PostToLoop([this] {
     parts_->proposals.OnReset();
     ReadState();

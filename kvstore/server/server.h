@@ -89,6 +89,8 @@ class Server final : public ApplySink {
   void OnLeaseCheckpointed(const Lease& lease) override;
   void OnMembersChanged() override;
   void OnAlarmsChanged() override;
+  void OnTokenAssigned(const std::string& user, const std::string& token) override;
+  void OnTokensRevoked(const std::string& user) override;
   void OnReset() override;
 
   // Called on the loop when this member was removed from the cluster.

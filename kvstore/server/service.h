@@ -15,8 +15,16 @@
 
 namespace keel::kvstore {
 
+// Who may call, while authentication is on.
+enum class Who : uint8_t {
+  kAsked,     // the handler asks what it must
+  kSomebody,  // any user
+  kRoot,
+};
+
 struct DoorRules {
   bool learner_may = false;  // a learner answers too
+  Who who = Who::kAsked;
 };
 
 // Registers a unary method behind etcd's interceptors: learners refuse, and so
@@ -24,7 +32,11 @@ struct DoorRules {
 void Register(rpc::Server* server, std::string path, const ServerContext* context, DoorRules rules,
               rpc::Server::UnaryHandler handler);
 
-// The same checks for a stream.
+// The same checks for a stream, where a token whose entry this member has not applied is refused.
+absl::Status CheckStreamDoor(const rpc::ServerCall& call, const ServerContext& context,
+                             DoorRules rules);
+
+// Of these, the ones that have nothing to do with who calls.
 absl::Status CheckDoor(const rpc::ServerCall& call, const ServerContext& context, DoorRules rules);
 
 // gRPC's answer to bytes that are not the message.
