@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
@@ -42,7 +43,7 @@ struct Event {
 // All events of one revision, in the order of their sub-revisions.
 struct RevisionEvents {
   int64_t revision = 0;
-  std::vector<Event> events;
+  absl::InlinedVector<Event, 1> events;  // nearly always one
 };
 
 // Consecutive revisions, in order. Revisions without events do not exist.

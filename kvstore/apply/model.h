@@ -144,7 +144,7 @@ class Model {
   }
 
   std::map<std::string, std::vector<Version>> versions_;
-  std::vector<Event> pending_;
+  absl::InlinedVector<Event, 1> pending_;
 };
 
 }  // namespace keel::kvstore

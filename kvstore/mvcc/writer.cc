@@ -1,5 +1,6 @@
 #include "kvstore/mvcc/writer.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -66,7 +67,11 @@ int64_t Writer::End() {
 
 absl::StatusOr<std::shared_ptr<const KeyValue>> Writer::Get(std::string_view key) const {
   if (!overlay_.empty()) {
-    if (const auto found = overlay_.find(key); found != overlay_.end()) return found->second;
+    if (const auto found = overlay_.find(key); found != overlay_.end()) {
+      const Event& event = EventAt(found->second);
+      if (event.type == Event::Type::kDelete) return std::shared_ptr<const KeyValue>();
+      return std::make_shared<const KeyValue>(event.kv);
+    }
   }
   rocksdb::PinnableSlice value;
   RecordView record;
@@ -88,8 +93,14 @@ Event& Writer::AddEvent(Event::Type type, const std::shared_ptr<const KeyValue>&
              scratch_value_);
 
   if (sub_++ == 0) feed_->push_back({revision, {}});
-  std::vector<Event>& events = feed_->back().events;
+  auto& events = feed_->back().events;
   Event& event = events.emplace_back();
+  const Place place{feed_->size() - 1, events.size() - 1};
+  if (const auto at = overlay_.lower_bound(key); at != overlay_.end() && at->first == key) {
+    at->second = place;
+  } else {
+    overlay_.emplace_hint(at, keys_.Copy(key), place);
+  }
   event.type = type;
   event.prev = prev;
   event.kv.key = key;
@@ -137,7 +148,6 @@ absl::StatusOr<Writer::PutResult> Writer::Put(std::string_view key, std::string_
       batch_.Delete(database_->family(Family::kLeaseKeys), LeaseKey(old_lease, key));
     if (lease != 0) batch_.Put(database_->family(Family::kLeaseKeys), LeaseKey(lease, key), {});
   }
-  overlay_[event.kv.key] = std::make_shared<const KeyValue>(event.kv);
   return PutResult{std::move(prev)};
 }
 
@@ -159,7 +169,6 @@ absl::StatusOr<int64_t> Writer::DeleteRange(const KeyRange& range, RecordVisitor
     if (record->lease != 0) {
       batch_.Delete(database_->family(Family::kLeaseKeys), LeaseKey(record->lease, record->key));
     }
-    overlay_[record->key] = nullptr;
   }
   return static_cast<int64_t>(going.size());
 }
@@ -175,20 +184,20 @@ absl::Status Writer::ScanNewest(const KeyRange& range, Visit&& visit) const {
   }
   auto changed = overlay_.lower_bound(range.begin);
   auto inside = [&] { return changed != overlay_.end() && range.Contains(changed->first); };
+  const auto visit_changed = [&](Place place) {
+    const Event& event = EventAt(place);
+    if (event.type == Event::Type::kPut) visit(ViewOf(event.kv));
+  };
   KEEL_RETURN_IF_ERROR(ScanLatest(*database_, nullptr, range, [&](const RecordView& record) {
-    for (; inside() && changed->first < record.key; ++changed) {
-      if (changed->second != nullptr) visit(ViewOf(*changed->second));
-    }
+    for (; inside() && changed->first < record.key; ++changed) visit_changed(changed->second);
     if (inside() && changed->first == record.key) {
-      if (changed->second != nullptr) visit(ViewOf(*changed->second));
+      visit_changed(changed->second);
       ++changed;
       return;
     }
     visit(record);
   }));
-  for (; inside(); ++changed) {
-    if (changed->second != nullptr) visit(ViewOf(*changed->second));
-  }
+  for (; inside(); ++changed) visit_changed(changed->second);
   return absl::OkStatus();
 }
 
@@ -265,11 +274,15 @@ absl::Status Writer::Commit(uint64_t index, uint64_t term) {
   KEEL_RETURN_IF_ERROR(database_->Write(&batch_));
   batch_.Clear();
   overlay_.clear();
+  keys_.Clear();
   return absl::OkStatus();
 }
 
 std::shared_ptr<FeedBatch> Writer::TakeFeed() {
-  return std::exchange(feed_, std::make_shared<FeedBatch>());
+  KEEL_CHECK(overlay_.empty());
+  auto next = std::make_shared<FeedBatch>();
+  next->reserve(std::min<size_t>(feed_->size(), 256));
+  return std::exchange(feed_, std::move(next));
 }
 
 }  // namespace keel::kvstore

@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kvstore/feed.h"
+#include "kvstore/mvcc/arena.h"
 #include "kvstore/mvcc/database.h"
 #include "kvstore/mvcc/read_view.h"
 #include "kvstore/mvcc/scan.h"
@@ -80,12 +81,13 @@ class Writer {
   int64_t revision() const { return revision_; }
   int64_t compact_revision() const { return compact_revision_; }
 
-  // The events since the last call, committed or not.
+  // The events since the last call. REQUIRES: all of them are committed.
   std::shared_ptr<FeedBatch> TakeFeed();
 
  private:
   template <typename Visit>
   absl::Status ScanNewest(const KeyRange& range, Visit&& visit) const;
+  // The event stands in the overlay, too. Valid until the next one is added.
   Event& AddEvent(Event::Type type, const std::shared_ptr<const KeyValue>& prev,
                   std::string_view key);
   void Supersede(const KeyValue& prev);
@@ -96,8 +98,14 @@ class Writer {
   bool in_transaction_ = false;
   uint32_t sub_ = 0;  // changes in the transaction
   rocksdb::WriteBatch batch_;
-  // Keys changed since the last Commit; null: deleted.
-  absl::btree_map<std::string, std::shared_ptr<const KeyValue>, std::less<>> overlay_;
+  // Keys changed since the last Commit, and where the last event of each stands.
+  struct Place {
+    size_t revision = 0;  // in feed_
+    size_t event = 0;
+  };
+  const Event& EventAt(Place place) const { return (*feed_)[place.revision].events[place.event]; }
+  absl::btree_map<std::string_view, Place> overlay_;  // keys in keys_
+  Arena keys_;
   std::shared_ptr<FeedBatch> feed_ = std::make_shared<FeedBatch>();
   std::string scratch_key_;
   std::string scratch_value_;
