@@ -33,7 +33,6 @@ constexpr std::string_view kNoTracing = "traces are not exported";
 constexpr std::string_view kNoBolt = "tunes bbolt; the store here is RocksDB";
 constexpr std::string_view kNoProxy = "kvd is no proxy";
 constexpr std::string_view kNoV2 = "the v2 API is not served";
-constexpr std::string_view kNoCheck = "members are not compared on a timer; use HashKV";
 
 // One flag a line, however long.
 // clang-format off
@@ -65,7 +64,7 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kMember, "socket-reuse-address", kBool, kNone, "false", "always on"},
     {kMember, "raft-read-timeout", kDuration, kNone, "5s", "the transport has limits of its own"},
     {kMember, "raft-write-timeout", kDuration, kNone, "5s", "the transport has limits of its own"},
-    {kMember, "config-file", kText, kRefused, "", "configuration files are not read yet; use flags or ETCD_ variables"},
+    {kMember, "config-file", kText, kUsed, "", "A YAML file with etcd's keys; all other flags and variables are then ignored."},
 
     {kClustering, "initial-advertise-peer-urls", kText, kUsed, "http://localhost:2380", "This member's peer URLs as the others reach them."},
     {kClustering, "initial-cluster", kText, kUsed, "${name}=${initial-advertise-peer-urls}", "All members on first start: name=URL,name=URL."},
@@ -153,14 +152,14 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kFeature, "experimental-snapshot-catchup-entries", kNumber, kUsed, "5000", "Former name of --snapshot-catchup-entries."},
     {kFeature, "experimental-io-threads", kNumber, kUsed, "1", "Threads that serve client connections."},
     {kFeature, "experimental-disk-reserve-bytes", kNumber, kUsed, "67108864", "Free bytes on the disk below which writes stop with a NOSPACE alarm."},
-    {kFeature, "feature-gates", kText, kNone, "", "there are no gates"},
-    {kFeature, "initial-corrupt-check", kBool, kNone, "false", kNoCheck},
-    {kFeature, "corrupt-check-time", kDuration, kNone, "0s", kNoCheck},
-    {kFeature, "compact-hash-check-time", kDuration, kNone, "1m", kNoCheck},
-    {kFeature, "experimental-initial-corrupt-check", kBool, kNone, "false", kNoCheck},
-    {kFeature, "experimental-corrupt-check-time", kDuration, kNone, "0s", kNoCheck},
-    {kFeature, "experimental-compact-hash-check-enabled", kBool, kNone, "false", kNoCheck},
-    {kFeature, "experimental-compact-hash-check-time", kDuration, kNone, "1m", kNoCheck},
+    {kFeature, "feature-gates", kText, kUsed, "", "Features switched on or off: InitialCorruptCheck=true,CompactHashCheck=true."},
+    {kFeature, "initial-corrupt-check", kBool, kUsed, "false", "The same as --feature-gates=InitialCorruptCheck: compare the data with the other members' before serving."},
+    {kFeature, "corrupt-check-time", kDuration, kUsed, "0s", "How often the leader compares the members' data, and raises CORRUPT for the odd one; 0: never."},
+    {kFeature, "compact-hash-check-time", kDuration, kUsed, "1m", "With --feature-gates=CompactHashCheck: how often the leader compares at the newest compacted revision."},
+    {kFeature, "experimental-initial-corrupt-check", kBool, kUsed, "false", "Former name of --feature-gates=InitialCorruptCheck."},
+    {kFeature, "experimental-corrupt-check-time", kDuration, kUsed, "0s", "Former name of --corrupt-check-time."},
+    {kFeature, "experimental-compact-hash-check-enabled", kBool, kUsed, "false", "Former name of --feature-gates=CompactHashCheck."},
+    {kFeature, "experimental-compact-hash-check-time", kDuration, kUsed, "1m", "Former name of --compact-hash-check-time."},
     {kFeature, "experimental-enable-v2v3", kText, kNone, "", kNoV2},
     {kFeature, "experimental-backend-bbolt-freelist-type", kText, kNone, "map", kNoBolt},
     {kFeature, "experimental-enable-lease-checkpoint", kBool, kNone, "false", "always on"},
@@ -185,7 +184,7 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kFeature, "max-learners", kNumber, kUsed, "1", "Learners allowed in the cluster at a time."},
     {kFeature, "experimental-max-learners", kNumber, kUsed, "1", "Former name of --max-learners."},
 
-    {kUnsafe, "force-new-cluster", kBool, kRefused, "false", "not offered; restore a snapshot into a new cluster"},
+    {kUnsafe, "force-new-cluster", kBool, kUsed, "false", "Make this member the only one of its cluster, and keep its data; the others count as removed."},
     {kUnsafe, "unsafe-no-fsync", kBool, kRefused, "false", "every acknowledged write is on disk; there is no way to switch that off"},
 });
 // clang-format on

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "kvstore/kvd/config_file.h"
 
 extern char** environ;
 
@@ -20,16 +21,6 @@ namespace keel::kvstore {
 using base::StrCat;
 
 namespace {
-
-const FlagSpec* FindFlag(std::string_view name) {
-  static const auto& index = *[] {
-    auto* map = new std::map<std::string_view, const FlagSpec*>();
-    for (const FlagSpec& flag : AllFlags()) map->emplace(flag.name, &flag);
-    return map;
-  }();
-  const auto it = index.find(name);
-  return it == index.end() ? nullptr : it->second;
-}
 
 std::string EnvironmentName(std::string_view flag) {
   return StrCat("ETCD_",
@@ -52,27 +43,10 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 }
 
 std::string UnknownFlag(std::string_view name) {
-  std::string message = StrCat("unknown flag --", name);
-  const FlagSpec* nearest = nullptr;
-  size_t best = 4;
-  for (const FlagSpec& flag : AllFlags()) {
-    if (const size_t distance = EditDistance(name, flag.name); distance < best) {
-      best = distance;
-      nearest = &flag;
-    }
-  }
-  if (nearest != nullptr) message += StrCat("; did you mean --", nearest->name, "?");
-  return message + " (see kvd --help)";
-}
-
-absl::StatusOr<bool> ParseBool(std::string_view text) {
-  for (const char* yes : {"1", "t", "T", "true", "TRUE", "True"}) {
-    if (text == yes) return true;
-  }
-  for (const char* no : {"0", "f", "F", "false", "FALSE", "False"}) {
-    if (text == no) return false;
-  }
-  return absl::InvalidArgumentError("not a boolean (true or false)");
+  const std::string nearest = NearestFlag(name);
+  return StrCat("unknown flag --", name,
+                nearest.empty() ? "" : StrCat("; did you mean --", nearest, "?"),
+                " (see kvd --help)");
 }
 
 // The values given, by flag name, checked against the table.
@@ -255,6 +229,41 @@ std::string_view Renamed(const Values& values, std::string_view now, std::string
   return !values.Given(now) && values.Given(before) ? before : now;
 }
 
+// The gates, and the flags that were their names before.
+absl::Status ReadFeatures(const Values& values, ParsedFlags& parsed) {
+  absl::StatusOr<FeatureGates> gates = ParseFeatureGates(values.Text("feature-gates"));
+  if (!gates.ok()) {
+    return absl::InvalidArgumentError(
+        StrCat("invalid value \"", values.Text("feature-gates"),
+               "\" for --feature-gates: ", base::ToStd(gates.status().message())));
+  }
+  parsed.features = *std::move(gates);
+  for (const auto& [flag, feature] :
+       {std::pair("initial-corrupt-check", "InitialCorruptCheck"),
+        std::pair("experimental-initial-corrupt-check", "InitialCorruptCheck"),
+        std::pair("experimental-compact-hash-check-enabled", "CompactHashCheck")}) {
+    if (values.Given(flag)) parsed.features.Set(feature, values.Bool(flag));
+  }
+  ServerConfig& config = parsed.config;
+  config.initial_corrupt_check = parsed.features.Enabled("InitialCorruptCheck");
+  config.compact_hash_check = parsed.features.Enabled("CompactHashCheck");
+  KEEL_ASSIGN_OR_RETURN(config.corrupt_check_interval,
+                        ParseDuration(values.Text(Renamed(values, "corrupt-check-time",
+                                                          "experimental-corrupt-check-time"))));
+  KEEL_ASSIGN_OR_RETURN(
+      config.compact_hash_check_interval,
+      ParseDuration(values.Text(
+          Renamed(values, "compact-hash-check-time", "experimental-compact-hash-check-time"))));
+  if (config.corrupt_check_interval < base::Duration::zero() ||
+      config.compact_hash_check_interval <= base::Duration::zero()) {
+    return absl::InvalidArgumentError(
+        "--corrupt-check-time must not be negative, and --compact-hash-check-time more than 0");
+  }
+  config.more_metrics = parsed.features.Exposition();
+  config.force_new_cluster = values.Bool("force-new-cluster");
+  return absl::OkStatus();
+}
+
 absl::Status Fill(const Values& values, ServerConfig& config) {
   config.name = values.Text("name");
   config.data_dir = values.Given("data-dir") ? values.Text("data-dir") : config.name + ".etcd";
@@ -326,7 +335,49 @@ absl::Status Fill(const Values& values, ServerConfig& config) {
   return config.Validate();
 }
 
+// The file stands for all flags and variables.
+absl::Status ReadFile(const std::string& path, Values& values) {
+  KEEL_ASSIGN_OR_RETURN(const std::vector<ConfigEntry> entries, ReadConfigFile(path));
+  for (const ConfigEntry& entry : entries) {
+    KEEL_RETURN_IF_ERROR(values.Set(*FindFlag(entry.flag), entry.value,
+                                    StrCat(entry.key, " (", path, ":", entry.line, ")")));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+const FlagSpec* FindFlag(std::string_view name) {
+  static const auto& index = *[] {
+    auto* map = new std::map<std::string_view, const FlagSpec*>();
+    for (const FlagSpec& flag : AllFlags()) map->emplace(flag.name, &flag);
+    return map;
+  }();
+  const auto it = index.find(name);
+  return it == index.end() ? nullptr : it->second;
+}
+
+std::string NearestFlag(std::string_view name) {
+  std::string nearest;
+  size_t best = 4;
+  for (const FlagSpec& flag : AllFlags()) {
+    if (const size_t distance = EditDistance(name, flag.name); distance < best) {
+      best = distance;
+      nearest = flag.name;
+    }
+  }
+  return nearest;
+}
+
+absl::StatusOr<bool> ParseBool(std::string_view text) {
+  for (const char* yes : {"1", "t", "T", "true", "TRUE", "True"}) {
+    if (text == yes) return true;
+  }
+  for (const char* no : {"0", "f", "F", "false", "FALSE", "False"}) {
+    if (text == no) return false;
+  }
+  return absl::InvalidArgumentError("not a boolean (true or false)");
+}
 
 absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& args,
                                        const std::map<std::string, std::string>& environment) {
@@ -335,7 +386,17 @@ absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& args,
   KEEL_RETURN_IF_ERROR(ReadArguments(args, values, parsed));
   if (parsed.help || parsed.version) return parsed;
   KEEL_RETURN_IF_ERROR(ReadEnvironment(environment, values, parsed.warnings));
+  if (const std::string path = values.Text("config-file"); !path.empty()) {
+    for (const auto& [name, value] : values.all()) {
+      if (name == "config-file") continue;
+      parsed.warnings.push_back(
+          StrCat("flag or variable of --", name, " is ignored: --config-file is given"));
+    }
+    values = Values();
+    KEEL_RETURN_IF_ERROR(ReadFile(path, values));
+  }
   KEEL_RETURN_IF_ERROR(CheckEffects(values, parsed.warnings));
+  KEEL_RETURN_IF_ERROR(ReadFeatures(values, parsed));
   KEEL_RETURN_IF_ERROR(Fill(values, parsed.config));
   return parsed;
 }

@@ -6,7 +6,7 @@
 //
 // Flags are written as Go programs take them: -name x, --name x, --name=x;
 // a boolean alone is true and takes its value only after '='. A flag wins over
-// its variable. docs/flags.md lists what each does here.
+// its variable. With --config-file only that counts. docs/flags.md lists what each does here.
 #pragma once
 
 #include <map>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kvstore/kvd/feature_gates.h"
 #include "kvstore/server/config.h"
 
 namespace keel::kvstore {
@@ -38,9 +39,14 @@ struct FlagSpec {
 };
 
 std::span<const FlagSpec> AllFlags();
+// Null when there is none of that name.
+const FlagSpec* FindFlag(std::string_view name);
+// The name that may have been meant; empty when none is near.
+std::string NearestFlag(std::string_view name);
 
 struct ParsedFlags {
   ServerConfig config;
+  FeatureGates features;
   bool help = false;
   bool version = false;
   std::vector<std::string> warnings;  // to be logged, one line each
@@ -53,6 +59,9 @@ absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& args,
 
 // The environment of this process, of which ParseFlags reads ETCD_*.
 std::map<std::string, std::string> ProcessEnvironment();
+
+// As Go's strconv.ParseBool.
+absl::StatusOr<bool> ParseBool(std::string_view text);
 
 // Go's form: "1h15m", "500ms", "0". InvalidArgument otherwise.
 absl::StatusOr<base::Duration> ParseDuration(std::string_view text);

@@ -76,9 +76,8 @@ TEST(FlagsTest, UnknownFlagSuggestsTheNearest) {
 }
 
 TEST(FlagsTest, RefusesWhatWouldBeUnsafeToIgnore) {
-  for (const char* arg : {"--cert-file=/x", "--client-cert-auth",
-                          "--discovery=http://x", "--force-new-cluster", "--proxy=on",
-                          "--unsafe-no-fsync=true", "--config-file=/x"}) {
+  for (const char* arg : {"--cert-file=/x", "--client-cert-auth", "--discovery=http://x",
+                          "--proxy=on", "--unsafe-no-fsync=true"}) {
     EXPECT_TRUE(Has(Refusal({arg}), "is refused")) << arg;
   }
   Parse({"--auth-token=simple", "--force-new-cluster=false", "--proxy=off", "--cert-file="});

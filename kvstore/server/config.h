@@ -59,13 +59,24 @@ struct ServerConfig {
 
   uint64_t max_learners = 1;
 
-  std::string auth_token = "simple";  // or "jwt,pub-key=...": docs/auth.md
+  std::string auth_token = "simple";                          // or "jwt,pub-key=...": docs/auth.md
   base::Duration auth_token_ttl = std::chrono::seconds(300);  // of simple tokens
   int bcrypt_cost = 10;
   // Passwords are hashed and checked on this many threads of low priority, and refused when more
   // than so many wait.
   size_t password_threads = 1;
   size_t passwords_queued_max = 1000;
+
+  // Members compare their histories (corruption_check.h): before they serve, at intervals (0: not),
+  // and at the revisions that were compacted.
+  bool initial_corrupt_check = false;
+  base::Duration corrupt_check_interval{0};
+  bool compact_hash_check = false;
+  base::Duration compact_hash_check_interval = std::chrono::minutes(1);
+  // Become the only member of the cluster, and keep what is in the data directory.
+  bool force_new_cluster = false;
+
+  std::string more_metrics;  // lines that /metrics carries besides
 
   std::string log_level = "info";
   std::vector<std::string> log_outputs = {"default"};
