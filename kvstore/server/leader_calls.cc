@@ -24,6 +24,23 @@ LeaderCalls::LeaderCalls(ServerContext* context, ReadGate* gate)
 
 void LeaderCalls::Handle(Kind kind, Handler handler) { handlers_[kind] = std::move(handler); }
 
+void LeaderCalls::HandleAnywhere(Kind kind, Handler handler) {
+  handlers_anywhere_[kind] = std::move(handler);
+}
+
+void LeaderCalls::AskMember(raft::NodeId member, Kind kind, std::string body, base::Duration limit,
+                            Done done) {
+  if (stopped_) return done(ErrStopped());
+  const uint64_t id = next_id_++;
+  Call& call = calls_[id];
+  call.kind = kind;
+  call.body = std::move(body);
+  call.done = std::move(done);
+  call.member = member;
+  call.give_up = context_->loop->Now() + limit;
+  Send(id, call);
+}
+
 void LeaderCalls::Ask(Kind kind, std::string body, Done done) {
   if (stopped_) return done(ErrStopped());
   const uint64_t id = next_id_++;
@@ -31,12 +48,12 @@ void LeaderCalls::Ask(Kind kind, std::string body, Done done) {
   call.kind = kind;
   call.body = std::move(body);
   call.done = std::move(done);
-  call.start = context_->loop->Now();
+  call.give_up = context_->loop->Now() + context_->config.request_timeout();
   Send(id, call);
 }
 
 void LeaderCalls::Send(uint64_t id, Call& call) {
-  const raft::NodeId leader = context_->node->leader();
+  const raft::NodeId leader = call.member != raft::kNoNode ? call.member : context_->node->leader();
   if (leader == raft::kNoNode) return;  // Tick asks again
   call.asked = context_->loop->Now();
   call.asked_of = leader;
@@ -69,6 +86,9 @@ void LeaderCalls::OnAnswer(uint64_t id, absl::StatusOr<std::string> answer) {
 }
 
 void LeaderCalls::Serve(Kind kind, std::string_view body, Reply reply) {
+  if (const auto it = handlers_anywhere_.find(kind); it != handlers_anywhere_.end() && !stopped_) {
+    return it->second(body, std::move(reply));
+  }
   if (stopped_ || !context_->IsLeader()) return reply(ErrNotLeader());
   const auto it = handlers_.find(kind);
   if (it == handlers_.end())
@@ -125,9 +145,10 @@ void LeaderCalls::Tick() {
   const raft::NodeId leader = context_->node->leader();
   std::vector<uint64_t> late, again;
   for (const auto& [id, call] : calls_) {
-    if (call.start + context_->config.request_timeout() <= now) {
+    if (call.give_up <= now) {
       late.push_back(id);
-    } else if (leader != raft::kNoNode && (call.asked_of != leader || now - call.asked > kRetry)) {
+    } else if (const raft::NodeId wanted = call.member != raft::kNoNode ? call.member : leader;
+               wanted != raft::kNoNode && (call.asked_of != wanted || now - call.asked > kRetry)) {
       again.push_back(id);
     }
   }

@@ -41,9 +41,15 @@ class LeaderCalls {
   // makes the asker look for the leader again.
   void Handle(Kind kind, Handler handler);
 
+  // What this member does for `kind` whoever leads.
+  void HandleAnywhere(Kind kind, Handler handler);
+
   // Errors: those of the handler; "no leader" and "request timed out" when the
   // time is up.
   void Ask(Kind kind, std::string body, Done done);
+
+  // As Ask, but of this member, which has `limit` to answer. It need not be connected yet.
+  void AskMember(raft::NodeId member, Kind kind, std::string body, base::Duration limit, Done done);
 
   void OnUserMessage(raft::NodeId from, std::string_view payload);
   void OnLeaderChange();
@@ -56,7 +62,8 @@ class LeaderCalls {
     Kind kind;
     std::string body;
     Done done;
-    base::TimePoint start;
+    raft::NodeId member = raft::kNoNode;  // kNoNode: whoever leads
+    base::TimePoint give_up;
     base::TimePoint asked;
     raft::NodeId asked_of = raft::kNoNode;
   };
@@ -69,6 +76,7 @@ class LeaderCalls {
   ServerContext* const context_;
   ReadGate* const gate_;
   std::map<Kind, Handler> handlers_;
+  std::map<Kind, Handler> handlers_anywhere_;
   absl::btree_map<uint64_t, Call> calls_;  // by id: by age
   uint64_t next_id_;
   bool stopped_ = false;
