@@ -135,6 +135,22 @@ absl::Status ClusterState::Load(const Store& store) {
   return absl::OkStatus();
 }
 
+absl::Status ClusterState::ForgetCluster(Store& store) {
+  for (const std::string_view prefix : {kMember, kRemoved, kAlarm, kVersion, kConf}) {
+    std::vector<std::string> keys;
+    KEEL_RETURN_IF_ERROR(store.ScanMeta(prefix, [&](std::string_view key, std::string_view) {
+      keys.push_back(base::StrCat(prefix, key));
+    }));
+    for (const std::string& key : keys) store.writer().DeleteMeta(key);
+  }
+  members_.Assign({}, {});
+  conf_ = raft::ConfState();
+  base::MutexLock lock(&mutex_);
+  alarms_.clear();
+  version_.clear();
+  return absl::OkStatus();
+}
+
 std::vector<Alarm> ClusterState::alarms() const {
   base::MutexLock lock(&mutex_);
   return alarms_;

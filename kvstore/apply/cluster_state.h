@@ -37,6 +37,10 @@ class ClusterState {
   std::string version() const;
   const raft::ConfState& conf() const { return conf_; }  // apply loop only
 
+  // Drops all that says which cluster this is: members, those removed, alarms, version and
+  // configuration; keys and leases stay. `store` is the one that Load has read.
+  absl::Status ForgetCluster(Store& store);
+
   void SetLease(Writer& writer, const Lease& lease);
   void RemoveLease(Writer& writer, int64_t id);
   void SetMember(Writer& writer, Member member);

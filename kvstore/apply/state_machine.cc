@@ -120,6 +120,9 @@ class Machine : public KvStateMachine {
   const AuthState& auth() const override { return state_.auth(); }
   StoreSizes sizes(base::Duration max_age) const override { return store_->sizes(max_age); }
   absl::Status background_status() const override { return store_->background_status(); }
+  absl::Status ExportCheckpoint(const std::string& dir) const override {
+    return store_->ExportCheckpoint(dir);
+  }
   absl::Status ResumeFlushes() override { return store_->Resume(); }
   void WhenPhysicallyCompacted(int64_t revision,
                                absl::AnyInvocable<void(absl::Status)> done) override {

@@ -130,6 +130,10 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
   // a loop that others wait for.
   virtual absl::Status ResumeFlushes() = 0;
 
+  // Links the files of the store into `dir` (missing or replaced), beside the apply loop: all that
+  // view() shows, and perhaps some of what comes meanwhile. Blocks for a flush. Any thread.
+  virtual absl::Status ExportCheckpoint(const std::string& dir) const = 0;
+
   // Calls back, on a thread of the store's own, when what was compacted up to
   // `revision` is gone from this member's disk. At once if it is already.
   virtual void WhenPhysicallyCompacted(int64_t revision,

@@ -108,6 +108,64 @@ absl::StatusOr<etcdserverpb::CompactionResponse> Client::Compact(int64_t revisio
   return Await(request);
 }
 
+namespace {
+
+// One stream, to one server.
+class SnapshotReader final : public rpc::ClientStreamHandler,
+                             public std::enable_shared_from_this<SnapshotReader> {
+ public:
+  using Take = absl::FunctionRef<absl::Status(const etcdserverpb::SnapshotResponse&)>;
+  explicit SnapshotReader(Take take) : take_(take) {}
+
+  // On the loop.
+  void Open(ClientCore& core, size_t server) {
+    stream_ = core.channel(server).OpenStream("/etcdserverpb.Maintenance/Snapshot", {},
+                                              shared_from_this());
+    stream_->Send(std::string());
+    stream_->CloseSend();
+  }
+  void OnMessage(std::string_view message) override {
+    if (!failed_.ok()) return;
+    etcdserverpb::SnapshotResponse response;
+    failed_ = response.ParseFromArray(message.data(), static_cast<int>(message.size()))
+                  ? take_(response)
+                  : absl::InternalError("the server sent a malformed response");
+    if (!failed_.ok()) stream_->Cancel();
+  }
+  void OnFinished(absl::Status status) override {
+    stream_.reset();
+    done.set_value(failed_.ok() ? std::move(status) : failed_);
+  }
+
+  std::promise<absl::Status> done;
+
+ private:
+  const Take take_;
+  absl::Status failed_;
+  rpc::ClientStreamPtr stream_;
+};
+
+}  // namespace
+
+absl::Status Client::Snapshot(
+    absl::FunctionRef<absl::Status(const etcdserverpb::SnapshotResponse&)> take,
+    const RpcOptions& options) {
+  CheckMayBlock();
+  const auto reader = std::make_shared<SnapshotReader>(take);
+  std::string address;
+  if (!options.endpoint.empty()) {
+    auto parsed = ParseEndpoint(options.endpoint);
+    if (!parsed.ok()) return parsed.status();
+    address = *std::move(parsed);
+  }
+  loop().Post([shared = shared_, reader, address] {
+    ClientCore& core = *shared->core;
+    if (core.closed()) return reader->done.set_value(absl::CancelledError("the client is closed"));
+    reader->Open(core, address.empty() ? 0 : core.IndexOf(address));
+  });
+  return reader->done.get_future().get();
+}
+
 absl::StatusOr<etcdserverpb::LeaseGrantResponse> Client::Grant(std::chrono::seconds ttl,
                                                                int64_t id) {
   etcdserverpb::LeaseGrantRequest request;

@@ -61,6 +61,7 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "base/asio_loop.h"
 #include "kvstore/api/rpc.pb.h"
@@ -117,6 +118,14 @@ class Client {
   // Forgets history below `revision`; `physical`: returns when it is gone from
   // the disk of the server asked.
   absl::StatusOr<etcdserverpb::CompactionResponse> Compact(int64_t revision, bool physical = false);
+
+  // ---- Maintenance
+
+  // A snapshot of the store, in pieces, from the server of `options.endpoint` (or the first).
+  // Blocks; `take` runs on the client's loop and may block, which slows the server down. An error
+  // of `take` ends it, and is returned. No time limit; a server that has gone is noticed.
+  absl::Status Snapshot(absl::FunctionRef<absl::Status(const etcdserverpb::SnapshotResponse&)> take,
+                        const RpcOptions& options = {});
 
   // ---- Leases
 

@@ -48,6 +48,8 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   Endpoints& endpoints() { return endpoints_; }
   rpc::Channel& channel(size_t index) { return *channels_[index]; }
   const std::string& address(size_t index) const { return channels_[index]->target(); }
+  // The channel of an address that ParseEndpoint has returned.
+  size_t IndexOf(const std::string& address);
   // The pause before the next round when all servers failed `rounds` times.
   base::Duration Backoff(int rounds);
 
@@ -63,7 +65,6 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   // ClientOptions::follow_leader.
   void FindLeader();
   void LeaderSought();
-  size_t IndexOf(const std::string& address);
   std::unique_ptr<rpc::Channel> MakeChannel(const std::string& address);
 
   base::AsioLoop& loop_;

@@ -84,6 +84,7 @@ int Main(int argc, char** argv) {
     AddLeaseVerbs(app, session);
     AddMemberVerbs(app, session);
     AddEndpointVerbs(app, session);
+    AddSnapshotVerbs(app, session);
     std::reverse(words.begin(), words.end());
     app.parse(words);
   } catch (const CLI::ParseError& error) {

@@ -105,5 +105,6 @@ void AddConcurrencyVerbs(CLI::App& app, Session& session, std::vector<std::strin
 void AddLeaseVerbs(CLI::App& app, Session& session);
 void AddMemberVerbs(CLI::App& app, Session& session);
 void AddEndpointVerbs(CLI::App& app, Session& session);
+void AddSnapshotVerbs(CLI::App& app, Session& session);
 
 }  // namespace keel::kvctl

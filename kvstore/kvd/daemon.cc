@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "kvstore/recovery/force_new_cluster.h"
 #include "kvstore/server/concurrency_service.h"
 #include "kvstore/server/join.h"
 #include "kvstore/server/json_gateway.h"
@@ -143,6 +144,9 @@ absl::Status Daemon::Start() {
              identity.member_id, identity.cluster_id, config_.data_dir,
              data_dir_.first_start ? "(first start)" : "(restart)");
 
+  if (config_.force_new_cluster && !data_dir_.first_start) {
+    KEEL_RETURN_IF_ERROR(ForceNewCluster(base::PosixFileSystem(), config_, &data_dir_.identity));
+  }
   if (identity.rejoined) {
     Log().warn(
         "the cluster has seen this member run before: what it held is lost, and while it has not "
@@ -179,6 +183,7 @@ absl::Status Daemon::Start() {
   };
   KEEL_RETURN_IF_ERROR(OpenNode());
   server_->Start(node_.get(), transport_.get(), machine_.get());
+  if (config_.initial_corrupt_check) KEEL_RETURN_IF_ERROR(server_->CheckAgainstPeers());
 
   rpc::ServerOptions rpc_options;
   // etcd: gRPC's limit leaves room around the request; the exact limit is checked later.
@@ -193,6 +198,7 @@ absl::Status Daemon::OpenNode() {
   KvStateMachine::Options store;
   store.store.dir = config_.store_dir();
   store.member_id = identity.member_id;
+  store.max_learners = config_.max_learners;
 
   raft::NodeOptions options;
   options.id = identity.member_id;
@@ -245,6 +251,7 @@ absl::Status Daemon::Serve() {
   watch_ = std::make_unique<watch::Service>(*hub_, *watch_header_, watch_options);
   server_->SetOnLeaderMissing([this] { watch_->EndStreamsWithoutLeader(); });
   server_->AddMetrics([this](std::string* out) {
+    *out += config_.more_metrics;
     const watch::HubStats stats = hub_->Stats();
     AppendGauge("etcd_debugging_mvcc_watch_stream_total", "Total number of watch streams.",
                 static_cast<double>(stats.streams), out);

@@ -186,7 +186,10 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
   rocksdb::Status opened;
   {
     const HostCall call(options.host);
-    opened = rocksdb::DB::Open(db_options, path, families, &database->handles_, &raw);
+    opened =
+        options.read_only
+            ? rocksdb::DB::OpenForReadOnly(db_options, path, families, &database->handles_, &raw)
+            : rocksdb::DB::Open(db_options, path, families, &database->handles_, &raw);
   }
   database->db_.reset(raw);
   KEEL_RETURN_IF_ERROR(ToStatus(opened, base::StrCat("open store ", path)));
@@ -205,6 +208,8 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
                                                         "; this program knows formats up to ",
                                                         kFormat, ": use a newer one"));
     }
+  } else if (options.read_only) {
+    return absl::DataLossError(base::StrCat("store ", path, " has no format version"));
   } else {
     std::string bytes;
     AppendVarint(kFormat, &bytes);

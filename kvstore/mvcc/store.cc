@@ -204,6 +204,11 @@ uint64_t Store::durable_index() {
   return durable_index_;
 }
 
+void Store::Rebase(uint64_t index, uint64_t term) {
+  applied_.index = index;
+  applied_.term = term;
+}
+
 absl::Status Store::StartFlush() { return database()->Flush(/*wait=*/false); }
 
 void Store::SchedulePhysicalCompaction(int64_t revision) {
@@ -251,6 +256,26 @@ absl::Status Store::WriteCheckpoint(const std::string& dir) {
 
 void Store::CheckCheckpoint(const std::string& dir, absl::AnyInvocable<void(absl::Status)> done) {
   checker_->Check(dir, std::move(done));
+}
+
+absl::Status Store::ExportCheckpoint(const std::string& dir) {
+  KEEL_CHECK(options_.host == nullptr);  // no other thread is the store's there
+  const uint64_t wanted = view()->applied_index();
+  const std::shared_ptr<Database> database = this->database();
+  KEEL_RETURN_IF_ERROR(options_.fs().RemoveAll(dir));
+  KEEL_RETURN_IF_ERROR(database->Flush(/*wait=*/true));
+  KEEL_ASSIGN_OR_RETURN(const AppliedMeta durable, ReadAppliedMeta(*database, /*durable=*/true));
+  if (durable.index < wanted) {  // see FlushAll
+    return absl::UnavailableError(
+        base::StrCat("flush store ", database->path(), ": of the log up to ", wanted,
+                     " the files hold only what is up to ", durable.index));
+  }
+  rocksdb::Checkpoint* raw = nullptr;
+  KEEL_RETURN_IF_ERROR(ToStatus(rocksdb::Checkpoint::Create(database->db(), &raw), "checkpoint"));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+  // What is in files is enough: another flush would only hold up those who write.
+  return ToStatus(checkpoint->CreateCheckpoint(dir, /*log_size_for_flush=*/UINT64_MAX),
+                  base::StrCat("checkpoint of ", database->path()));
 }
 
 absl::Status Store::Restore(const std::string& dir, uint64_t index) {

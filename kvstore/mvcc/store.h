@@ -8,7 +8,7 @@
 // A folder that CURRENT does not name is what a crash left of a swap; Open
 // removes it.
 //
-// Thread-safety: view(), sizes(), background_status(), Resume() and
+// Thread-safety: view(), sizes(), background_status(), Resume(), ExportCheckpoint and
 // WhenPhysicallyCompacted from any thread; all else on the apply loop.
 #pragma once
 
@@ -60,6 +60,12 @@ class Store {
   // The applied index that a crash would leave.
   uint64_t durable_index();
   absl::Status StartFlush();
+  // Returns OK when everything committed is in files. REQUIRES: nothing is pending.
+  absl::Status FlushAll();
+
+  // For a store that is given to another log: it now stands at entry `index` of that one. Comes
+  // with the next Commit.
+  void Rebase(uint64_t index, uint64_t term);
 
   // REQUIRES: the writer has compacted at `revision`, and that is committed.
   void SchedulePhysicalCompaction(int64_t revision);
@@ -70,6 +76,10 @@ class Store {
   // Reads what WriteCheckpoint wrote into `dir`, on a thread of its own (a host: later), and calls
   // `done` there: DataLoss when the disk has damaged it. Not called once the store is gone.
   void CheckCheckpoint(const std::string& dir, absl::AnyInvocable<void(absl::Status)> done);
+  // The same beside the apply loop, which goes on: what was committed when this was called, and
+  // perhaps some of what came meanwhile; always the effects of a prefix of the log. Blocks for a
+  // flush.
+  absl::Status ExportCheckpoint(const std::string& dir);
   // Takes over the files in `dir`, which WriteCheckpoint wrote somewhere. A crash at any
   // point leaves the old state or the new one. REQUIRES: nothing is pending.
   // Views of the old state stay good. FailedPrecondition when the checkpoint is
@@ -86,8 +96,6 @@ class Store {
   explicit Store(const StoreOptions& options)
       : options_(options), checker_(std::make_unique<CheckpointChecker>(options)) {}
   int64_t NowNanos() const;
-  // Returns OK when everything committed is in files. REQUIRES: nothing is pending.
-  absl::Status FlushAll();
   absl::Status Adopt(std::shared_ptr<Database> database);
   std::shared_ptr<Database> database() const;
 

@@ -27,6 +27,8 @@ struct StoreOptions {
   // lost meanwhile; reads go on.
   int64_t full_disk_wait_ms = 30'000;
   CountOptions counts;
+  // Of a checkpoint: nothing is written, and nothing compacts. REQUIRES: Database only.
+  bool read_only = false;
   // For tests: drops what was not flushed when the store closes, as a crash does.
   bool crash_on_close = false;
   // What the store stands on; null: the system. It outlives the store.

@@ -52,4 +52,14 @@ inline absl::Status ErrLearnerNotReady() {
 inline absl::Status ErrNotSupportedForLearner() {
   return absl::UnavailableError("etcdserver: rpc not supported for learner");
 }
+inline absl::Status ErrNoInflightDowngrade() {
+  return absl::FailedPreconditionError("etcdserver: no inflight downgrade job");
+}
+inline absl::Status ErrInvalidDowngradeTarget() {
+  return absl::InvalidArgumentError("etcdserver: invalid downgrade target version");
+}
+inline absl::Status ErrWrongDowngradeVersionFormat() {
+  return absl::InvalidArgumentError("etcdserver: wrong downgrade target version format");
+}
+
 }  // namespace keel::kvstore

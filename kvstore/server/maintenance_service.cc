@@ -1,5 +1,7 @@
 #include "kvstore/server/maintenance_service.h"
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "base/strings.h"
 #include "kvstore/api/rpc.pb.h"
 #include "kvstore/mvcc/errors.h"
@@ -30,13 +32,6 @@ void MaintenanceService::RegisterOn(rpc::Server* server) {
            [this](Call call) { MoveLeader(std::move(call)); });
   Register(server, "/etcdserverpb.Maintenance/Downgrade", context_, {.who = Who::kRoot},
            [this](Call call) { Downgrade(std::move(call)); });
-  server->RegisterStream("/etcdserverpb.Maintenance/Snapshot",
-                         [](Call call) -> std::shared_ptr<rpc::ServerStreamHandler> {
-                           call->Finish(absl::UnimplementedError(
-                               "etcdserver: snapshots over the network are not offered; copy the "
-                               "data directory of a stopped member"));
-                           return nullptr;
-                         });
   // The store gives space back by itself, beside the load: there is nothing left to do.
   Register(server, "/etcdserverpb.Maintenance/Defragment", context_, {.who = Who::kRoot},
            [](Call call) { call->Reply(std::string()); });
@@ -145,7 +140,19 @@ void MaintenanceService::AwaitLeader(uint64_t target, base::TimePoint give_up, C
 }
 
 void MaintenanceService::Downgrade(Call call) {
-  call->Finish(absl::UnimplementedError("etcdserver: there is no older version to go down to"));
+  const auto* request = ParseScratch<pb::DowngradeRequest>(call->request());
+  if (request == nullptr) return call->Finish(ErrUnmarshal());
+  // The store has had one format only: there is no version to go down to.
+  if (request->action() == pb::DowngradeRequest::CANCEL) {
+    return call->Finish(ErrNoInflightDowngrade());
+  }
+  const std::vector<std::string> numbers = absl::StrSplit(request->version(), '.');
+  bool version = numbers.size() == 2 || numbers.size() == 3;
+  for (const std::string& number : numbers) {
+    uint32_t ignored = 0;
+    version = version && absl::SimpleAtoi(number, &ignored);
+  }
+  call->Finish(version ? ErrInvalidDowngradeTarget() : ErrWrongDowngradeVersionFormat());
 }
 
 void RegisterHealth(rpc::Server* server, const ServerContext* context) {

@@ -13,6 +13,7 @@
 #include "kvstore/server/auto_compactor.h"
 #include "kvstore/server/cluster_service.h"
 #include "kvstore/server/context.h"
+#include "kvstore/server/corruption_check.h"
 #include "kvstore/server/http_service.h"
 #include "kvstore/server/join.h"
 #include "kvstore/server/kv_service.h"
@@ -23,6 +24,7 @@
 #include "kvstore/server/proposals.h"
 #include "kvstore/server/read_gate.h"
 #include "kvstore/server/server_metrics.h"
+#include "kvstore/server/snapshot_service.h"
 #include "kvstore/server/space_watch.h"
 #include "kvstore/server/url.h"
 
@@ -92,7 +94,8 @@ struct Server::Parts {
         lessor(LessorOptions(options.loop, context.config, &proposals)),
         space(&context, &proposals, options.fs != nullptr ? options.fs : &base::PosixFileSystem()),
         compactor(&context, &proposals),
-        tokens(context.config.auth_token_ttl) {
+        tokens(context.config.auth_token_ttl),
+        snapshots(&context, options.fs != nullptr ? options.fs : &base::PosixFileSystem()) {
     context.loop = options.loop;
     context.io_loops = std::move(options.io_loops);
     context.worker_loops = std::move(options.worker_loops);
@@ -108,6 +111,7 @@ struct Server::Parts {
     context.auth_gate = &*auth_gate;
     auth.emplace(&context, &proposals, &*auth_gate, &tokens);
     kv.emplace(&context, &proposals, &*auth_gate);
+    corruption.emplace(&context, &proposals, &*calls);
     lease.emplace(&context, &proposals, all[0], &lessor, &*calls);
     cluster.emplace(&context, &proposals, all[0], &*calls);
     maintenance.emplace(&context, &proposals);
@@ -125,11 +129,13 @@ struct Server::Parts {
   std::vector<std::unique_ptr<ReadGate>> gates;  // one for each I/O loop
   Lessor lessor;
   std::optional<LeaderCalls> calls;
+  std::optional<CorruptionCheck> corruption;
   SpaceWatch space;
   AutoCompactor compactor;
   Tokens tokens;
   std::optional<AuthGate> auth_gate;
   std::optional<AuthService> auth;
+  SnapshotService snapshots;
   std::optional<KvService> kv;
   std::optional<LeaseService> lease;
   std::optional<ClusterService> cluster;
@@ -172,6 +178,7 @@ void Server::Start(raft::Node* node, raft::Transport* transport, KvStateMachine*
   context.transport = transport;
   context.machine = machine;
   context.auth = &machine->auth();
+  parts_->snapshots.Start();
   RunOn(*context.loop, [this] {
     parts_->started.store(true);
     ReadState();
@@ -184,6 +191,15 @@ void Server::Start(raft::Node* node, raft::Transport* transport, KvStateMachine*
   });
 }
 
+absl::Status Server::CheckAgainstPeers() {
+  std::promise<absl::Status> result;
+  parts_->context.loop->Post([&] {
+    parts_->corruption->CheckAgainstPeers(
+        [&](absl::Status status) { result.set_value(std::move(status)); });
+  });
+  return result.get_future().get();
+}
+
 void Server::RegisterOn(rpc::Server* server) {
   KEEL_CHECK(parts_->started.load());
   parts_->kv->RegisterOn(server);
@@ -191,6 +207,7 @@ void Server::RegisterOn(rpc::Server* server) {
   parts_->cluster->RegisterOn(server);
   parts_->maintenance->RegisterOn(server);
   parts_->auth->RegisterOn(server);
+  parts_->snapshots.RegisterOn(server);
   RegisterHealth(server, &parts_->context);
   server->SetHttpHandler(HttpHandler());
   parts_->metrics.rpc_servers.push_back(server);
@@ -215,6 +232,7 @@ void Server::SetOnLeaderMissing(std::function<void()> callback) {
 void Server::Stop() {
   if (!parts_->started.load()) return;
   parts_->auth->Stop();
+  parts_->snapshots.Stop();
   ServerContext& context = parts_->context;
   for (size_t i = 0; i < context.io_loops.size(); ++i) {
     RunOn(*context.io_loops[i], [this, i] {
@@ -392,6 +410,7 @@ void Server::Tick() {
   parts_->space.Tick();
   if (parts_->ticks++ % kTicksPerSecond != 0) return;
   parts_->compactor.Tick();
+  parts_->corruption->Tick();
   parts_->metrics.lease_expired.store(parts_->lessor.expired_total(), std::memory_order_relaxed);
   parts_->metrics.leases_renewed.store(parts_->lessor.renewed_total(), std::memory_order_relaxed);
   Publish();

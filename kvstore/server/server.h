@@ -55,6 +55,10 @@ class Server final : public ApplySink {
   // REQUIRES: node and state machine are open, the loops run.
   void Start(raft::Node* node, raft::Transport* transport, KvStateMachine* machine);
 
+  // Compares this member's data with the others' (--feature-gates InitialCorruptCheck): DataLoss
+  // when they differ. Blocks; not on one of the loops. REQUIRES: Start was called.
+  absl::Status CheckAgainstPeers();
+
   // Registers the services and the plain HTTP handler. REQUIRES: Start was called.
   void RegisterOn(rpc::Server* server);
   // The plain HTTP handler alone, for --listen-metrics-urls.

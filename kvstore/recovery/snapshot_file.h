@@ -1,0 +1,127 @@
+// The file that Maintenance.Snapshot streams and `kvctl snapshot` keeps: the
+// files of a checkpoint of the store behind a header (docs/formats/snapshot.md).
+//
+//   KEEL_ASSIGN_OR_RETURN(SnapshotHeader header, DescribeCheckpoint(fs, dir));
+//   SnapshotProducer producer(fs, dir, header);
+//   for (...; bytes = *producer.Read(128 << 10); !bytes.empty()) Send(bytes);
+//   Send(producer.Hash());
+//
+//   KEEL_ASSIGN_OR_RETURN(SnapshotHeader header, VerifySnapshot(fs, path,
+//   SnapshotHash::kRequired)); KEEL_RETURN_IF_ERROR(ExtractSnapshot(fs, path, header, dir));
+//
+// Thread-safety: none. All calls block on the disk, and hold no more than a
+// chunk in memory.
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file.h"
+
+namespace keel::kvstore {
+
+inline constexpr uint32_t kSnapshotVersion = 1;
+// What is sent ends on a multiple of this, before the hash (as etcd's database file does).
+inline constexpr uint64_t kSnapshotAlign = 512;
+inline constexpr uint64_t kSnapshotHashBytes = 32;
+
+struct SnapshotHeader {
+  uint64_t cluster_id = 0;  // of the member it was taken from
+  uint64_t member_id = 0;
+  uint64_t index = 0;  // of the last log entry whose effects it holds
+  uint64_t term = 0;
+  int64_t revision = 0;
+  int64_t compact_revision = -1;  // -1: never compacted
+  uint64_t keys = 0;              // that exist at `revision`
+  uint32_t hash_kv = 0;           // HashKV at `revision`
+
+  struct File {
+    std::string name;
+    uint64_t bytes = 0;
+    bool operator==(const File&) const = default;
+  };
+  std::vector<File> files;
+
+  bool operator==(const SnapshotHeader&) const = default;
+};
+
+std::string EncodeSnapshotHeader(const SnapshotHeader& header);
+// `bytes` begins with an encoded header. DataLoss when it is damaged or cut short,
+// InvalidArgument when it is something else, FailedPrecondition when it is of another version.
+absl::StatusOr<SnapshotHeader> DecodeSnapshotHeader(std::string_view bytes);
+// Of the whole without the hash: header, files, padding.
+uint64_t SnapshotBytes(const SnapshotHeader& header);
+
+// Reads a checkpoint once, all of it: its revisions, keys and hash, and its files with their
+// lengths. The ids are the caller's to fill in. DataLoss when it is damaged.
+absl::StatusOr<SnapshotHeader> DescribeCheckpoint(base::FileSystem& fs, const std::string& dir);
+
+// SHA-256 piece by piece.
+class Sha256 {
+ public:
+  Sha256();
+  void Add(std::string_view bytes);
+  std::string Finish();  // 32 bytes. REQUIRES: called once, last.
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+class SnapshotProducer {
+ public:
+  // `header` is of the checkpoint in `dir`, whose files stay until the producer goes.
+  SnapshotProducer(base::FileSystem& fs, std::string dir, const SnapshotHeader& header);
+
+  // The next bytes, at most `size`; empty at the end. DataLoss when a file has changed its length.
+  absl::StatusOr<std::string> Read(size_t size);
+  // Of all that was read. REQUIRES: Read has come to the end; called once.
+  std::string Hash() { return hash_.Finish(); }
+
+  uint64_t total_bytes() const { return total_; }
+  uint64_t sent_bytes() const { return sent_; }
+
+ private:
+  absl::Status Fill();
+
+  base::FileSystem& fs_;
+  const std::string dir_;
+  const std::vector<SnapshotHeader::File> files_;
+  const uint64_t total_;
+  uint64_t sent_ = 0;
+  std::string pending_;  // header, a file's checksum, padding
+  size_t next_ = 0;      // file
+  std::unique_ptr<base::File> file_;
+  uint64_t offset_ = 0;  // in it
+  uint32_t crc_ = 0;     // of it so far
+  Sha256 hash_;
+};
+
+enum class SnapshotHash : uint8_t {
+  kRequired,
+  kSkipped,  // not looked at, and need not be there; the checksums of the files still are
+};
+
+// Told how many bytes of how many have been read.
+using SnapshotProgress = absl::FunctionRef<void(uint64_t, uint64_t)>;
+
+// Reads the whole file and checks length, hash and checksums. Errors name the file: NotFound,
+// InvalidArgument (not a snapshot of this program), FailedPrecondition (another version), DataLoss
+// (cut short or altered, with the place).
+absl::StatusOr<SnapshotHeader> VerifySnapshot(base::FileSystem& fs, const std::string& path,
+                                              SnapshotHash hash);
+
+// Writes the files into `dir`, which exists and is empty, and makes them durable.
+// REQUIRES: VerifySnapshot has returned `header`. The checksums are checked once more.
+absl::Status ExtractSnapshot(base::FileSystem& fs, const std::string& path,
+                             const SnapshotHeader& header, const std::string& dir,
+                             SnapshotProgress progress);
+
+}  // namespace keel::kvstore
