@@ -147,14 +147,9 @@ absl::Status Applier::Dispatch(const CommandView& command) {
 
 absl::Status Applier::ApplyPut(const PutView& put) {
   absl::Status& refused = outcome_->status;
-  if (put.key.empty()) {
-    refused = ErrEmptyKey();
-  } else if (put.ignore_value && !put.value.empty()) {
-    refused = ErrValueProvided();
-  } else if (put.ignore_lease && put.lease != 0) {
-    refused = ErrLeaseProvided();
-  } else if (put.lease != 0 && !state_.leases().Contains(put.lease) &&
-             !KEEL_MUTATION(kGrantOnRevoke)) {
+  refused = CheckPut(put);
+  if (refused.ok() && put.lease != 0 && !state_.leases().Contains(put.lease) &&
+      !KEEL_MUTATION(kGrantOnRevoke)) {
     refused = ErrLeaseNotFound();
   }
   if (!refused.ok()) return absl::OkStatus();

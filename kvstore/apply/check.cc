@@ -106,9 +106,13 @@ absl::Status CheckRange(const etcdserverpb::RangeRequest& request) {
 }
 
 absl::Status CheckPut(const etcdserverpb::PutRequest& request) {
-  if (request.key().empty()) return ErrEmptyKey();
-  if (request.ignore_value() && !request.value().empty()) return ErrValueProvided();
-  if (request.ignore_lease() && request.lease() != 0) return ErrLeaseProvided();
+  return CheckPut(PutView::Of(request));
+}
+
+absl::Status CheckPut(const PutView& put) {
+  if (put.key.empty()) return ErrEmptyKey();
+  if (put.ignore_value && !put.value.empty()) return ErrValueProvided();
+  if (put.ignore_lease && put.lease != 0) return ErrLeaseProvided();
   return absl::OkStatus();
 }
 

@@ -10,11 +10,13 @@
 
 #include "absl/status/status.h"
 #include "kvstore/api/rpc.pb.h"
+#include "kvstore/apply/command.h"
 
 namespace keel::kvstore {
 
 absl::Status CheckRange(const etcdserverpb::RangeRequest& request);
 absl::Status CheckPut(const etcdserverpb::PutRequest& request);
+absl::Status CheckPut(const PutView& put);
 absl::Status CheckDeleteRange(const etcdserverpb::DeleteRangeRequest& request);
 
 // `max_ops` bounds compares and operations of each level; 0: no bound. Includes

@@ -53,9 +53,13 @@ class EngineLog final : public rocksdb::Logger {
 };
 
 rocksdb::ColumnFamilyOptions FamilyOptions(
-    Family family, const StoreOptions& options, const rocksdb::BlockBasedTableOptions& table,
+    Family family, const StoreOptions& options, rocksdb::BlockBasedTableOptions table,
     const std::shared_ptr<std::atomic<int64_t>>& drop_revision) {
   rocksdb::ColumnFamilyOptions result;
+  // Of the others no single key is ever asked for.
+  if (family == Family::kLatest || family == Family::kHistory) {
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  }
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   result.write_buffer_size = options.write_buffer_bytes / 2;
   result.max_write_buffer_number = 4;
@@ -174,7 +178,6 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
   table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   table.cache_index_and_filter_blocks = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.format_version = 5;
 
   std::vector<rocksdb::ColumnFamilyDescriptor> families;

@@ -96,10 +96,13 @@ Event& Writer::AddEvent(Event::Type type, const std::shared_ptr<const KeyValue>&
   auto& events = feed_->back().events;
   Event& event = events.emplace_back();
   const Place place{feed_->size() - 1, events.size() - 1};
-  if (const auto at = overlay_.lower_bound(key); at != overlay_.end() && at->first == key) {
+  if (const auto at = overlay_.find(key); at != overlay_.end()) {
     at->second = place;
+    if (is_ordered_) ordered_.find(key)->second = place;
   } else {
-    overlay_.emplace_hint(at, keys_.Copy(key), place);
+    const std::string_view kept = keys_.Copy(key);
+    overlay_.emplace(kept, place);
+    if (is_ordered_) ordered_.emplace(kept, place);
   }
   event.type = type;
   event.prev = prev;
@@ -182,8 +185,12 @@ absl::Status Writer::ScanNewest(const KeyRange& range, Visit&& visit) const {
     if (record != nullptr) visit(ViewOf(*record));
     return absl::OkStatus();
   }
-  auto changed = overlay_.lower_bound(range.begin);
-  auto inside = [&] { return changed != overlay_.end() && range.Contains(changed->first); };
+  if (!is_ordered_) {
+    ordered_.insert(overlay_.begin(), overlay_.end());
+    is_ordered_ = true;
+  }
+  auto changed = ordered_.lower_bound(range.begin);
+  auto inside = [&] { return changed != ordered_.end() && range.Contains(changed->first); };
   const auto visit_changed = [&](Place place) {
     const Event& event = EventAt(place);
     if (event.type == Event::Type::kPut) visit(ViewOf(event.kv));
@@ -273,7 +280,11 @@ absl::Status Writer::Commit(uint64_t index, uint64_t term) {
   PutMeta(kAppliedKey, scratch_value_);
   KEEL_RETURN_IF_ERROR(database_->Write(&batch_));
   batch_.Clear();
+  const size_t changed = overlay_.size();
   overlay_.clear();
+  overlay_.reserve(changed);  // a large table lets go of its memory when it is cleared
+  ordered_.clear();
+  is_ordered_ = false;
   keys_.Clear();
   return absl::OkStatus();
 }

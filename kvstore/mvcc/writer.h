@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -106,7 +107,10 @@ class Writer {
     size_t event = 0;
   };
   const Event& EventAt(Place place) const { return (*feed_)[place.revision].events[place.event]; }
-  absl::btree_map<std::string_view, Place> overlay_;  // keys in keys_
+  absl::flat_hash_map<std::string_view, Place> overlay_;  // keys in keys_
+  // The same in order, from the first range read on; until then unused.
+  mutable absl::btree_map<std::string_view, Place> ordered_;
+  mutable bool is_ordered_ = false;
   Arena keys_;
   std::shared_ptr<FeedBatch> feed_ = std::make_shared<FeedBatch>();
   std::string scratch_key_;

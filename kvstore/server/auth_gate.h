@@ -1,7 +1,8 @@
 // Who the client of a call is, and whether it may: asked in front of every
 // request while authentication is on. Off, a request costs one relaxed load.
 //
-//   if (gate.on()) return gate.Admit(std::move(call), CheckPut, [](Call call, Caller caller) { ... });
+//   if (gate.on()) return gate.Admit(std::move(call), CheckPut, [](Call call, Caller caller) { ...
+//   });
 //
 // A client shows a token ("token" in the metadata, or "authorization", which
 // the JSON gateway passes on), or is known by its certificate's common name.
@@ -33,7 +34,8 @@ using AccessCheck = absl::Status (*)(const AuthState& auth, const Caller& caller
 absl::Status CheckRoot(const AuthState& auth, const Caller& caller, std::string_view request);
 absl::Status CheckSomebody(const AuthState& auth, const Caller& caller, std::string_view request);
 // Of the KV service: RangeRequest, PutRequest, ...
-absl::Status CheckRangeAccess(const AuthState& auth, const Caller& caller, std::string_view request);
+absl::Status CheckRangeAccess(const AuthState& auth, const Caller& caller,
+                              std::string_view request);
 absl::Status CheckPutAccess(const AuthState& auth, const Caller& caller, std::string_view request);
 absl::Status CheckDeleteAccess(const AuthState& auth, const Caller& caller,
                                std::string_view request);

@@ -52,8 +52,7 @@ AuthService::AuthService(ServerContext* context, Proposals* proposals, AuthGate*
 
 void AuthService::RegisterOn(rpc::Server* server) {
   const auto on = [this, server](const char* method, rpc::Server::UnaryHandler handler) {
-    Register(server, std::string("/etcdserverpb.Auth/") + method, context_, {},
-             std::move(handler));
+    Register(server, std::string("/etcdserverpb.Auth/") + method, context_, {}, std::move(handler));
   };
   const auto change = [this, &on](const char* method, CommandField field,
                                   bool (*parses)(std::string_view)) {
@@ -89,8 +88,7 @@ void AuthService::RegisterOn(rpc::Server* server) {
   on("UserList", [this](Call call) {
     Read(std::move(call), CheckRoot, [](AuthService& self, const Call& to) {
       pb::AuthUserListResponse response;
-      for (std::string& name : self.gate_->state().UserNames())
-        response.add_users(std::move(name));
+      for (std::string& name : self.gate_->state().UserNames()) response.add_users(std::move(name));
       to->Reply(WithHeader(*self.context_, self.context_->machine->view()->revision(),
                            response.SerializeAsString()));
     });
@@ -98,8 +96,7 @@ void AuthService::RegisterOn(rpc::Server* server) {
   on("RoleList", [this](Call call) {
     Read(std::move(call), CheckRoot, [](AuthService& self, const Call& to) {
       pb::AuthRoleListResponse response;
-      for (std::string& name : self.gate_->state().RoleNames())
-        response.add_roles(std::move(name));
+      for (std::string& name : self.gate_->state().RoleNames()) response.add_roles(std::move(name));
       to->Reply(WithHeader(*self.context_, self.context_->machine->view()->revision(),
                            response.SerializeAsString()));
     });
@@ -108,8 +105,7 @@ void AuthService::RegisterOn(rpc::Server* server) {
     if (!Parses<pb::AuthUserGetRequest>(call->request())) return call->Finish(ErrUnmarshal());
     Read(std::move(call), CheckUserGet, [](AuthService& self, const Call& to) {
       const auto* request = ParseScratch<pb::AuthUserGetRequest>(to->request());
-      absl::StatusOr<std::vector<std::string>> roles =
-          self.gate_->state().Roles(request->name());
+      absl::StatusOr<std::vector<std::string>> roles = self.gate_->state().Roles(request->name());
       if (!roles.ok()) return to->Finish(roles.status());
       pb::AuthUserGetResponse response;
       for (std::string& role : *roles) response.add_roles(std::move(role));
@@ -134,8 +130,7 @@ void AuthService::RegisterOn(rpc::Server* server) {
 
 void AuthService::Read(Call call, AccessCheck check, void (*answer)(AuthService&, const Call&)) {
   ReadGate& gate = gate_->GateOf(*call);
-  gate.Read([this, call = std::move(call), check,
-             answer](absl::StatusOr<ReadGate::ViewPtr> view) {
+  gate.Read([this, call = std::move(call), check, answer](absl::StatusOr<ReadGate::ViewPtr> view) {
     if (!view.ok()) return call->Finish(view.status());
     if (!gate_->on()) return answer(*this, call);
     const absl::StatusOr<Caller> caller = gate_->IdentifyNow(*call);
@@ -203,8 +198,8 @@ void AuthService::UserAdd(Call call) {
     }
     std::string password = request->password();
     Hash(std::move(admitted), std::move(password),
-         [this, logged = std::move(logged), caller = std::move(caller)](
-             Call to, std::string hash) mutable {
+         [this, logged = std::move(logged), caller = std::move(caller)](Call to,
+                                                                        std::string hash) mutable {
            logged.set_hashedpassword(std::move(hash));
            Propose(CommandField::kUserAdd, std::move(to), logged.SerializeAsString(), caller);
          });
@@ -223,8 +218,8 @@ void AuthService::ChangePassword(Call call) {
     logged.set_name(request->name());
     std::string password = request->password();
     Hash(std::move(admitted), std::move(password),
-         [this, logged = std::move(logged), caller = std::move(caller)](
-             Call to, std::string hash) mutable {
+         [this, logged = std::move(logged), caller = std::move(caller)](Call to,
+                                                                        std::string hash) mutable {
            logged.set_hashedpassword(std::move(hash));
            Propose(CommandField::kUserChangePassword, std::move(to), logged.SerializeAsString(),
                    caller);

@@ -38,8 +38,7 @@ class AuthService {
   void UserAdd(Call call);
   void ChangePassword(Call call);
   // `then` gets a new hash, on the loop of the call.
-  void Hash(Call call, std::string password,
-            absl::AnyInvocable<void(Call, std::string hash)> then);
+  void Hash(Call call, std::string password, absl::AnyInvocable<void(Call, std::string hash)> then);
   // Proposes a change that root alone may make.
   void Change(CommandField field, Call call);
   void Propose(CommandField field, Call call, std::string request, const Caller& caller);

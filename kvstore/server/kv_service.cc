@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "kvstore/apply/check.h"
+#include "kvstore/apply/command.h"
 #include "kvstore/apply/read.h"
 #include "kvstore/mvcc/errors.h"
 #include "kvstore/server/errors.h"
@@ -128,9 +129,9 @@ void KvService::Range(Call call) {
 }
 
 void KvService::Put(Call call) {
-  const auto* request = ParseScratch<pb::PutRequest>(call->request());
-  if (request == nullptr) return call->Finish(ErrUnmarshal());
-  if (absl::Status bad = CheckPut(*request); !bad.ok()) return call->Finish(std::move(bad));
+  PutView put;
+  if (!DecodePut(call->request(), &put).ok()) return call->Finish(ErrUnmarshal());
+  if (absl::Status bad = CheckPut(put); !bad.ok()) return call->Finish(std::move(bad));
   if (!context_->space->Admit(call->request().size())) return call->Finish(ErrNoSpace());
   Write(context_, proposals_, CommandField::kPut, std::move(call), CheckPutAccess);
 }

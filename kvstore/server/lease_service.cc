@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "kvstore/api/rpc.pb.h"
-#include "kvstore/mvcc/errors.h"
 #include "kvstore/auth/errors.h"
+#include "kvstore/mvcc/errors.h"
 #include "kvstore/server/auth_gate.h"
 #include "kvstore/server/errors.h"
 #include "kvstore/server/service.h"

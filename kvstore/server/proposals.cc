@@ -3,6 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -22,6 +23,12 @@ std::vector<std::pair<uint64_t, T>>& ById(std::vector<std::pair<uint64_t, T>>& i
   return items;
 }
 
+// std::copy from char to uint8_t goes byte by byte.
+uint8_t* WriteBytes(std::string_view bytes, uint8_t* to) {
+  if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+  return to + bytes.size();
+}
+
 }  // namespace
 
 Proposals::Proposals(ServerContext* context)
@@ -35,10 +42,10 @@ std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view 
   const size_t term_bytes =
       only_in_term == 0 ? 0 : 2 + CodedOutputStream::VarintSize64(only_in_term);
   const bool named = caller != nullptr && caller->revision != 0;
-  const size_t caller_bytes =
-      !named ? 0
-             : 2 + CodedOutputStream::VarintSize64(caller->user.size()) + caller->user.size() +
-                   CodedOutputStream::VarintSize64(caller->revision);
+  const size_t caller_bytes = !named ? 0
+                                     : 2 + CodedOutputStream::VarintSize64(caller->user.size()) +
+                                           caller->user.size() +
+                                           CodedOutputStream::VarintSize64(caller->revision);
   const auto request_tag = static_cast<uint32_t>(field) << 3 | 2;
   out.resize(1 + CodedOutputStream::VarintSize64(id) + term_bytes + caller_bytes + 1 +
              CodedOutputStream::VarintSize64(context_->member_id) +
@@ -52,7 +59,7 @@ std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view 
   if (named) {
     *to++ = 3 << 3 | 2;
     to = CodedOutputStream::WriteVarint64ToArray(caller->user.size(), to);
-    to = std::copy(caller->user.begin(), caller->user.end(), to);
+    to = WriteBytes(caller->user, to);
     *to++ = 4 << 3;
     to = CodedOutputStream::WriteVarint64ToArray(caller->revision, to);
   }
@@ -62,7 +69,7 @@ std::string Proposals::Encode(uint64_t id, CommandField field, std::string_view 
   }
   to = CodedOutputStream::WriteVarint32ToArray(request_tag, to);
   to = CodedOutputStream::WriteVarint64ToArray(request.size(), to);
-  std::copy(request.begin(), request.end(), to);
+  WriteBytes(request, to);
   return out;
 }
 
@@ -73,7 +80,8 @@ void Proposals::Propose(CommandField field, std::string_view request, Done done,
     return done(ErrTooManyRequests(), nullptr);
   }
   const uint64_t id = ids_.Next();
-  auto payload = std::make_shared<const std::string>(Encode(id, field, request, only_in_term, caller));
+  auto payload =
+      std::make_shared<const std::string>(Encode(id, field, request, only_in_term, caller));
   if (payload->size() > context_->config.max_request_bytes) {
     return done(ErrRequestTooLarge(), nullptr);
   }

@@ -30,20 +30,19 @@ absl::Status CheckStreamDoor(const rpc::ServerCall& call, const ServerContext& c
 
 void Register(rpc::Server* server, std::string path, const ServerContext* context, DoorRules rules,
               rpc::Server::UnaryHandler handler) {
-  server->RegisterUnary(
-      std::move(path),
-      [context, rules, handler = std::make_shared<rpc::Server::UnaryHandler>(std::move(handler))](
-          rpc::ServerCallPtr call) {
-        if (absl::Status refused = CheckDoor(*call, *context, rules); !refused.ok()) {
-          return call->Finish(std::move(refused));
-        }
-        if (rules.who != Who::kAsked && context->auth->enabled()) [[unlikely]] {
-          return context->auth_gate->Admit(
-              std::move(call), CheckOf(rules),
-              [handler](rpc::ServerCallPtr admitted, Caller) { (*handler)(std::move(admitted)); });
-        }
-        (*handler)(std::move(call));
-      });
+  server->RegisterUnary(std::move(path), [context, rules,
+                                          handler = std::make_shared<rpc::Server::UnaryHandler>(
+                                              std::move(handler))](rpc::ServerCallPtr call) {
+    if (absl::Status refused = CheckDoor(*call, *context, rules); !refused.ok()) {
+      return call->Finish(std::move(refused));
+    }
+    if (rules.who != Who::kAsked && context->auth->enabled()) [[unlikely]] {
+      return context->auth_gate->Admit(
+          std::move(call), CheckOf(rules),
+          [handler](rpc::ServerCallPtr admitted, Caller) { (*handler)(std::move(admitted)); });
+    }
+    (*handler)(std::move(call));
+  });
 }
 
 absl::Status ErrUnmarshal() {

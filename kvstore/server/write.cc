@@ -48,11 +48,10 @@ void Write(ServerContext* context, Proposals* proposals, CommandField field,
   }
   const std::string_view request = call->request();
   // Two words of capture, so that the answer costs no allocation for it.
-  proposals->Propose(
-      field, request,
-      [context, call = std::move(call)](absl::Status error, ApplyResult* result) {
-        Answer(*context, call, std::move(error), result);
-      });
+  proposals->Propose(field, request,
+                     [context, call = std::move(call)](absl::Status error, ApplyResult* result) {
+                       Answer(*context, call, std::move(error), result);
+                     });
 }
 
 }  // namespace keel::kvstore
