@@ -160,6 +160,7 @@ absl::Status Applier::ApplyPut(const PutView& put) {
 }
 
 absl::Status Applier::Put(const PutView& put, absl::Status* refused, std::string* body) {
+  ++figures_.puts;
   std::string_view value = put.value;
   int64_t lease = put.lease;
   std::shared_ptr<const KeyValue> present;
@@ -189,6 +190,7 @@ absl::Status Applier::ApplyDeleteRange(const DeleteRangeRequest& request) {
 }
 
 absl::Status Applier::DeleteRange(const DeleteRangeRequest& request, std::string* body) {
+  ++figures_.deletes;
   const bool prev_kv = wanted_ && request.prev_kv();
   std::string prev;
   KEEL_ASSIGN_OR_RETURN(
@@ -203,6 +205,7 @@ absl::Status Applier::DeleteRange(const DeleteRangeRequest& request, std::string
 }
 
 absl::Status Applier::ApplyTxn(const TxnRequest& request) {
+  ++figures_.txns;
   outcome_->status = CheckTxn(request, /*max_ops=*/0);
   if (!outcome_->status.ok()) return absl::OkStatus();
   // Reads of the past look at the disk only: earlier entries must be there.

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -37,6 +38,8 @@ class Applier {
   // `wanted`: somebody waits for outcome->body. Appends to `notices`.
   absl::Status Apply(const CommandView& command, bool wanted, ApplyResult* outcome,
                      std::vector<Notice>* notices);
+  // What was done since the last call.
+  ApplyFigures TakeFigures() { return std::exchange(figures_, {}); }
 
  private:
   absl::Status Dispatch(const CommandView& command);
@@ -84,6 +87,7 @@ class Applier {
   Store& store_;
   ClusterState& state_;
   const std::function<absl::Status()> commit_;
+  ApplyFigures figures_;
   // Of the command in hand.
   bool wanted_ = false;
   ApplyResult* outcome_ = nullptr;

@@ -1,6 +1,7 @@
 #include "kvstore/apply/state_machine.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -40,6 +41,7 @@ class Machine : public KvStateMachine {
   }
 
   absl::Status Apply(std::span<const raft::CommittedEntry> entries) override {
+    const auto start = std::chrono::steady_clock::now();
     for (const raft::CommittedEntry& committed : entries) {
       const raft::Entry& entry = committed.entry;
       KEEL_CHECK(entry.index == index_ + 1 && entry.term >= term_, "index=", entry.index,
@@ -53,8 +55,14 @@ class Machine : public KvStateMachine {
       index_ = entry.index;
       term_ = entry.term;
     }
+    const auto commit = std::chrono::steady_clock::now();
     KEEL_RETURN_IF_ERROR(store_->Commit(index_, term_));
+    const auto end = std::chrono::steady_clock::now();
     store_->Publish();
+    ApplyFigures figures = applier_->TakeFigures();
+    figures.apply = end - start;
+    figures.commit = end - commit;
+    sink_.OnApplied(figures);
     Announce();
     return absl::OkStatus();
   }

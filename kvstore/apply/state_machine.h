@@ -67,6 +67,15 @@ struct Alarm {
 
 // What the server hears. On the apply loop, in the order of the log, during
 // the replay after a start too.
+// What one batch of entries did, and how long that took, for metrics.
+struct ApplyFigures {
+  uint64_t puts = 0;     // in transactions too
+  uint64_t deletes = 0;  // calls, in transactions too, whether or not they found a key
+  uint64_t txns = 0;
+  base::Duration apply{};   // the whole batch
+  base::Duration commit{};  // of it, the write to the store
+};
+
 class ApplySink {
  public:
   virtual ~ApplySink() = default;
@@ -74,6 +83,8 @@ class ApplySink {
   // Once per Apply at most, after view() holds the effects. Elements may be moved from.
   virtual void OnResults(std::span<ApplyResult> results) = 0;
 
+  // Once per Apply.
+  virtual void OnApplied(const ApplyFigures& figures) {}
   virtual void OnLeaseGranted(const Lease& lease) {}
   virtual void OnLeaseRevoked(int64_t id) {}
   virtual void OnLeaseCheckpointed(const Lease& lease) {}

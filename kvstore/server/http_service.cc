@@ -1,6 +1,8 @@
 #include "kvstore/server/http_service.h"
 
 #include <algorithm>
+#include <optional>
+#include <span>
 
 #include "absl/strings/str_split.h"
 #include "base/strings.h"
@@ -24,6 +26,39 @@ std::vector<std::string> QueryValues(const std::string& query, std::string_view 
   return values;
 }
 
+bool HasQuery(const std::string& query, std::string_view name) {
+  return !QueryValues(query, name).empty();
+}
+
+// The checks of /livez and /readyz in etcd 3.6.
+std::span<const std::string_view> ChecksOf(std::string_view type) {
+  static constexpr std::string_view kLive[] = {"serializable_read"};
+  static constexpr std::string_view kReady[] = {"data_corruption", "serializable_read",
+                                                "linearizable_read", "non_learner"};
+  if (type == "livez") return kLive;
+  return kReady;
+}
+
+// "/livez", "/readyz/non_learner".
+struct ProbePath {
+  std::string type;
+  std::string only;  // one check; empty for all
+};
+
+std::optional<ProbePath> ParseProbePath(std::string_view path) {
+  for (const std::string_view type : {"livez", "readyz"}) {
+    if (!path.starts_with('/') || path.substr(1, type.size()) != type) continue;
+    const std::string_view rest = path.substr(1 + type.size());
+    if (rest.empty()) return ProbePath{std::string(type), ""};
+    for (const std::string_view check : ChecksOf(type)) {
+      if (rest.substr(1) == check && rest[0] == '/') {
+        return ProbePath{std::string(type), std::string(check)};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 bool Has(const std::vector<std::string>& values, std::string_view value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
@@ -39,31 +74,28 @@ void Respond(rpc::HttpRespond respond, int status, std::string body,
 
 }  // namespace
 
-HttpService::HttpService(ServerContext* context, ReadGate* gate,
-                         std::function<std::string()> metrics)
-    : context_(context), gate_(gate), metrics_(std::move(metrics)) {}
-
 void HttpService::Handle(rpc::HttpRequest request, rpc::HttpRespond respond) {
-  const bool get = request.method == "GET";
-  const bool health =
-      request.path == "/health" || request.path == "/livez" || request.path == "/readyz";
   if (request.path == "/metrics") {  // whatever the method, as etcd
-    return Respond(std::move(respond), 200, metrics_(), "text/plain; version=0.0.4; charset=utf-8");
+    return Respond(std::move(respond), 200, metrics_->Exposition(),
+                   "text/plain; version=0.0.4; charset=utf-8");
   }
-  if (!health && request.path != "/version") {
+  const std::optional<ProbePath> probe = ParseProbePath(request.path);
+  const bool health = request.path == "/health";
+  if (!health && !probe.has_value() && request.path != "/version") {
     return Respond(std::move(respond), 404, "404 page not found\n");
   }
-  if (!get && (health || request.method != "HEAD")) {
+  if (request.method != "GET" && (request.path != "/version" || request.method != "HEAD")) {
     rpc::HttpResponse response;
     response.status = 405;
     response.headers.emplace_back("allow", "GET");
     response.body = "Method Not Allowed\n";
     return std::move(respond)(std::move(response));
   }
-  if (request.path == "/version")
+  if (request.path == "/version") {
     return Respond(std::move(respond), 200, Version(), "application/json");
-  if (request.path == "/health") return Health(request, std::move(respond));
-  Probe(request, std::move(respond), request.path == "/readyz");
+  }
+  if (health) return Health(request, std::move(respond));
+  Probe(request, std::move(respond), probe->type, probe->only);
 }
 
 std::string HttpService::Version() const {
@@ -73,12 +105,19 @@ std::string HttpService::Version() const {
                 "\",\"keel\":\"", KEEL_VERSION, "\"}");
 }
 
-void HttpService::TryRead(bool serializable, absl::AnyInvocable<void(std::string failure)> done) {
-  if (serializable) return done("");
+std::string HttpService::ReadHere() const {
+  RangeOptions options;
+  options.limit = 1;
+  options.keys_only = true;
+  const auto read = context_->machine->view()->Range(options, [](const RecordView&) {});
+  return read.ok() ? std::string() : std::string(base::ToStd(read.status().message()));
+}
+
+void HttpService::ReadBehindGate(absl::AnyInvocable<void(std::string failure)> done) {
+  if (!context_->HasLeader()) return done("etcdserver: no leader");
   context_->loop->Dispatch([gate = gate_, done = std::move(done)]() mutable {
     gate->Read([done = std::move(done)](absl::StatusOr<ReadGate::ViewPtr> view) mutable {
-      done(view.ok() ? std::string()
-                     : StrCat("RANGE ERROR:", base::ToStd(view.status().message())));
+      done(view.ok() ? std::string() : std::string(base::ToStd(view.status().message())));
     });
   });
 }
@@ -86,60 +125,77 @@ void HttpService::TryRead(bool serializable, absl::AnyInvocable<void(std::string
 void HttpService::Health(const rpc::HttpRequest& request, rpc::HttpRespond respond) {
   const bool serializable = Has(QueryValues(request.query, "serializable"), "true");
   const std::vector<std::string> excluded = QueryValues(request.query, "exclude");
-  const auto answer = [](rpc::HttpRespond to, const std::string& reason) {
+  const auto answer = [metrics = metrics_](rpc::HttpRespond to, const std::string& reason) {
+    metrics->CountHealth(reason.empty());
     Respond(std::move(to), reason.empty() ? 200 : 503,
             StrCat("{\"health\":\"", reason.empty() ? "true" : "false", "\",\"reason\":\"", reason,
                    "\"}"));
+  };
+  const auto ranged = [](const std::string& failure) {
+    return failure.empty() ? failure : StrCat("RANGE ERROR:", failure);
   };
   for (const Alarm& alarm : context_->machine->alarms()) {
     if (alarm.type == pb::NONE) continue;
     const std::string name = pb::AlarmType_Name(alarm.type);
     if (!Has(excluded, name)) return answer(std::move(respond), StrCat("ALARM ", name));
   }
-  if (!context_->HasLeader() && !serializable) return answer(std::move(respond), "RAFT NO LEADER");
-  TryRead(serializable, [answer, respond = std::move(respond)](std::string failure) mutable {
-    answer(std::move(respond), failure);
+  if (serializable) return answer(std::move(respond), ranged(ReadHere()));
+  if (!context_->HasLeader()) return answer(std::move(respond), "RAFT NO LEADER");
+  ReadBehindGate([answer, ranged, respond = std::move(respond)](std::string failure) mutable {
+    answer(std::move(respond), ranged(failure));
   });
 }
 
-// Kubernetes' probes (etcd 3.6): one line a check when something failed or with ?verbose.
-void HttpService::Probe(const rpc::HttpRequest& request, rpc::HttpRespond respond, bool ready) {
-  const std::vector<std::string> excluded = QueryValues(request.query, "exclude");
-  const bool verbose = !QueryValues(request.query, "verbose").empty();
+void HttpService::Probe(const rpc::HttpRequest& request, rpc::HttpRespond respond,
+                        const std::string& type, const std::string& only) {
+  const std::vector<std::string> excluded =
+      only.empty() ? QueryValues(request.query, "exclude") : std::vector<std::string>();
+  const bool verbose = HasQuery(request.query, "verbose");
   std::vector<Check> checks;
-  if (ready) {
-    checks.push_back(
-        {"data_corruption", context_->corrupt.load() ? "alarm activated: CORRUPT" : ""});
-    checks.push_back({"serializable_read", ""});
-  } else {
-    checks.push_back({"serializable_read", ""});
+  Check* linearizable = nullptr;
+  for (const std::string_view name : ChecksOf(type)) {
+    if (only.empty() ? Has(excluded, name) : only != name) continue;
+    checks.push_back({std::string(name), ""});
   }
-  const auto answer = [excluded, verbose, path = request.path](rpc::HttpRespond to,
-                                                               const std::vector<Check>& all) {
-    std::string lines;
-    bool failed = false;
-    for (const Check& check : all) {
-      if (Has(excluded, check.name)) {
-        lines += StrCat("[+]", check.name, " excluded: ok\n");
-      } else if (check.failure.empty()) {
-        lines += StrCat("[+]", check.name, " ok\n");
-      } else {
-        failed = true;
-        lines += StrCat("[-]", check.name, " failed: ", check.failure, "\n");
-      }
+  for (Check& check : checks) {
+    if (check.name == "data_corruption" && context_->corrupt.load()) {
+      check.failure = "alarm activated: CORRUPT";
+    } else if (check.name == "serializable_read") {
+      check.failure = ReadHere();
+    } else if (check.name == "non_learner" && context_->is_learner.load()) {
+      check.failure = "not supported for learner";
+    } else if (check.name == "linearizable_read") {
+      linearizable = &check;
     }
-    if (failed) return Respond(std::move(to), 503, StrCat(lines, path, " check failed\n"));
-    Respond(std::move(to), 200, verbose ? lines + "ok\n" : "ok\n");
-  };
-  if (!ready || Has(excluded, "linearizable_read")) return answer(std::move(respond), checks);
-  if (!context_->HasLeader()) {
-    checks.push_back({"linearizable_read", "etcdserver: no leader"});
-    return answer(std::move(respond), checks);
   }
-  TryRead(false, [answer, checks, respond = std::move(respond)](std::string failure) mutable {
-    checks.push_back({"linearizable_read", std::move(failure)});
-    answer(std::move(respond), checks);
+  if (linearizable == nullptr) return AnswerProbe(type, checks, verbose, std::move(respond));
+  const size_t at = static_cast<size_t>(linearizable - checks.data());
+  ReadBehindGate([this, type, checks = std::move(checks), at, verbose,
+                  respond = std::move(respond)](std::string failure) mutable {
+    checks[at].failure = std::move(failure);
+    AnswerProbe(type, checks, verbose, std::move(respond));
   });
+}
+
+void HttpService::AnswerProbe(const std::string& type, const std::vector<Check>& checks,
+                              bool verbose, rpc::HttpRespond respond) {
+  std::string lines;
+  bool failed = false;
+  for (const Check& check : checks) {
+    metrics_->CountCheck(type, check.name, check.failure.empty());
+    if (check.failure.empty()) {
+      lines += StrCat("[+]", check.name, " ok\n");
+    } else {
+      failed = true;
+      lines += StrCat("[-]", check.name, " failed: ", check.failure, "\n");
+    }
+  }
+  // What failed is always said in detail, what passed when asked.
+  rpc::HttpResponse response;
+  response.status = failed ? 503 : 200;
+  response.headers.emplace_back("x-content-type-options", "nosniff");
+  response.body = failed ? lines + "\n" : (verbose ? lines : "") + "ok\n";
+  std::move(respond)(std::move(response));
 }
 
 }  // namespace keel::kvstore

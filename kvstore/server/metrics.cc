@@ -50,9 +50,8 @@ void AppendCounter(std::string_view name, std::string_view help, double value, s
 }
 
 void Histogram::Observe(base::Duration duration) {
-  const double ms = std::chrono::duration<double, std::milli>(duration).count();
   size_t bucket = 0;
-  for (double bound = 1; bucket < kBuckets && ms > bound; bound *= 2) ++bucket;
+  for (base::Duration bound = first_; bucket < kBuckets && duration > bound; bound *= 2) ++bucket;
   counts_[bucket].fetch_add(1, std::memory_order_relaxed);
   sum_ns_.fetch_add(static_cast<uint64_t>(std::max<int64_t>(duration.count(), 0)),
                     std::memory_order_relaxed);
@@ -60,18 +59,25 @@ void Histogram::Observe(base::Duration duration) {
 
 void Histogram::Append(std::string_view name, std::string_view help, std::string* out) const {
   AppendFamily(name, help, "histogram", out);
+  AppendSamples(name, "", out);
+}
+
+void Histogram::AppendSamples(std::string_view name, std::string_view labels,
+                              std::string* out) const {
+  const std::string prefix = labels.empty() ? "" : StrCat(labels, ",");
   uint64_t total = 0;
-  double bound = 0.001;
+  double bound = std::chrono::duration<double>(first_).count();
   for (size_t i = 0; i < kBuckets; ++i, bound *= 2) {
     total += counts_[i].load(std::memory_order_relaxed);
-    AppendSample(StrCat(name, "_bucket"), StrCat("le=\"", Number(bound), "\""),
+    AppendSample(StrCat(name, "_bucket"), StrCat(prefix, "le=\"", Number(bound), "\""),
                  static_cast<double>(total), out);
   }
   total += counts_[kBuckets].load(std::memory_order_relaxed);
-  AppendSample(StrCat(name, "_bucket"), "le=\"+Inf\"", static_cast<double>(total), out);
-  AppendSample(StrCat(name, "_sum"), "",
+  AppendSample(StrCat(name, "_bucket"), StrCat(prefix, "le=\"+Inf\""), static_cast<double>(total),
+               out);
+  AppendSample(StrCat(name, "_sum"), labels,
                static_cast<double>(sum_ns_.load(std::memory_order_relaxed)) / 1e9, out);
-  AppendSample(StrCat(name, "_count"), "", static_cast<double>(total), out);
+  AppendSample(StrCat(name, "_count"), labels, static_cast<double>(total), out);
 }
 
 void AppendProcessMetrics(std::string* out) {
@@ -103,6 +109,9 @@ void AppendProcessMetrics(std::string* out) {
   getrlimit(RLIMIT_NOFILE, &limit);
   AppendGauge("process_max_fds", "Maximum number of open file descriptors.",
               static_cast<double>(limit.rlim_cur), out);
+  AppendGauge("os_fd_limit", "The file descriptor limit.", static_cast<double>(limit.rlim_cur),
+              out);
+  AppendGauge("os_fd_used", "The number of used file descriptors.", static_cast<double>(open), out);
   static const double start =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   AppendGauge("process_start_time_seconds",

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,15 +15,20 @@
 
 namespace keel::kvstore {
 
-// Durations in buckets of powers of two from 1 ms to 8.192 s, as etcd has them
-// for its disks.
+// Durations in buckets of powers of two from `first` on: by default from 1 ms to
+// 8.192 s, as etcd has them for its disks.
 class Histogram {
  public:
+  explicit Histogram(base::Duration first = std::chrono::milliseconds(1)) : first_(first) {}
+
   void Observe(base::Duration duration);
+  // The family, or (AppendSamples) one of several of it that differ in `labels`.
   void Append(std::string_view name, std::string_view help, std::string* out) const;
+  void AppendSamples(std::string_view name, std::string_view labels, std::string* out) const;
 
  private:
   static constexpr size_t kBuckets = 14;
+  const base::Duration first_;
   std::array<std::atomic<uint64_t>, kBuckets + 1> counts_{};  // the last: beyond all bounds
   std::atomic<uint64_t> sum_ns_{0};
 };

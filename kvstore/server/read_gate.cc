@@ -58,6 +58,7 @@ void ReadGate::Ask() {
 void ReadGate::OnAnswer(uint64_t round, absl::StatusOr<raft::Index> index, ViewPtr view) {
   if (round != round_.id || round_.reads.empty()) return;  // answered before
   if (!index.ok()) {
+    failed_total_.fetch_add(1, std::memory_order_relaxed);
     round_.failed = true;  // Tick asks again
     return;
   }

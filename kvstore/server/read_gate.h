@@ -35,6 +35,9 @@ class ReadGate {
   // Fails everything, also what comes later.
   void Stop();
 
+  // Read indexes that could not be had (they are asked for again).
+  uint64_t failed_total() const { return failed_total_.load(std::memory_order_relaxed); }
+  // Reads that were given up after the request timeout.
   uint64_t slow_total() const { return slow_total_.load(std::memory_order_relaxed); }
 
  private:
@@ -64,6 +67,7 @@ class ReadGate {
   bool start_posted_ = false;
   bool stopped_ = false;
   uint64_t next_round_ = 1;
+  std::atomic<uint64_t> failed_total_{0};
   std::atomic<uint64_t> slow_total_{0};
 };
 

@@ -120,7 +120,12 @@ struct Server::Parts {
       for (const auto& gate : gates) total += gate->slow_total();
       return total;
     };
-    http.emplace(&context, all[0], [this] { return metrics.Exposition(); });
+    metrics.failed_read_indexes = [this] {
+      uint64_t total = 0;
+      for (const auto& gate : gates) total += gate->failed_total();
+      return total;
+    };
+    http.emplace(&context, all[0], &metrics);
   }
 
   ServerContext context;
@@ -276,6 +281,8 @@ void Server::PostToLoop(base::Task task) {
 
 void Server::OnResults(std::span<ApplyResult> results) { parts_->proposals.OnResults(results); }
 
+void Server::OnApplied(const ApplyFigures& figures) { parts_->metrics.Applied(figures); }
+
 void Server::OnLeaseGranted(const Lease& lease) {
   parts_->metrics.leases_granted.fetch_add(1, std::memory_order_relaxed);
   PostToLoop([this, lease] { parts_->lessor.OnGranted(lease); });
@@ -411,6 +418,7 @@ void Server::Tick() {
   if (parts_->ticks++ % kTicksPerSecond != 0) return;
   parts_->compactor.Tick();
   parts_->corruption->Tick();
+  parts_->metrics.Tick();
   parts_->metrics.lease_expired.store(parts_->lessor.expired_total(), std::memory_order_relaxed);
   parts_->metrics.leases_renewed.store(parts_->lessor.renewed_total(), std::memory_order_relaxed);
   Publish();

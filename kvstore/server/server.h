@@ -88,6 +88,7 @@ class Server final : public ApplySink {
 
   // ApplySink, on the apply loop.
   void OnResults(std::span<ApplyResult> results) override;
+  void OnApplied(const ApplyFigures& figures) override;
   void OnLeaseGranted(const Lease& lease) override;
   void OnLeaseRevoked(int64_t id) override;
   void OnLeaseCheckpointed(const Lease& lease) override;

@@ -1,5 +1,9 @@
 #include "raft/transport/peer_sender.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -18,12 +22,15 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr uint64_t kFrameBytes = 4 << 20;
 // May wait for a connection that is being made.
 constexpr uint64_t kConnectingBytes = 1 << 20;
+// Between two looks at a connection's round trip time.
+constexpr base::Duration kSampleInterval = std::chrono::seconds(1);
 }  // namespace
 
 PeerSender::PeerSender(std::shared_ptr<TransportShared> shared, NodeId peer, std::string address)
     : shared_(std::move(shared)),
       peer_(peer),
       address_(std::move(address)),
+      counters_(shared_->CountersOf(peer_)),
       wake_(shared_->messages.loop()->context(), asio::steady_timer::time_point::max()) {}
 
 void PeerSender::Start() { shared_->messages.Spawn(Run(shared_from_this())); }
@@ -38,7 +45,7 @@ void PeerSender::Close() {
 bool PeerSender::MakeRoom(uint64_t bytes) {
   const uint64_t limit = state_ == State::kUp ? shared_->options.max_queue_bytes : kConnectingBytes;
   if (state_ == State::kDown || (queued_bytes_ != 0 && queued_bytes_ + bytes > limit)) {
-    ++shared_->counters.dropped_messages;
+    CountDropped(1);
     if (state_ != State::kDown && !overflowed_) {
       overflowed_ = true;
       shared_->DeliverUnreachable(peer_);
@@ -55,7 +62,7 @@ void PeerSender::Send(Message message) {
   if (bytes > shared_->options.max_frame_bytes) {
     base::Log().error("message to peer={:x} dropped: {} bytes are more than a frame may hold",
                       peer_, bytes);
-    ++shared_->counters.dropped_messages;
+    CountDropped(1);
     return;
   }
   if (MakeRoom(bytes)) messages_.push_back(std::move(message));
@@ -63,10 +70,29 @@ void PeerSender::Send(Message message) {
 
 void PeerSender::SendUser(std::string payload) {
   if (payload.size() > shared_->options.max_frame_bytes) {
-    ++shared_->counters.dropped_messages;
+    CountDropped(1);
     return;
   }
   if (MakeRoom(payload.size() + kFrameHeaderBytes)) user_.push_back(std::move(payload));
+}
+
+void PeerSender::CountDropped(uint64_t messages) {
+  shared_->counters.dropped_messages += messages;
+  counters_.dropped_messages += messages;
+}
+
+void PeerSender::CountSent(Tcp::socket& socket, uint64_t bytes) {
+  shared_->counters.sent_bytes += bytes;
+  counters_.sent_bytes += bytes;
+  const base::TimePoint now = shared_->messages.loop()->Now();
+  if (now - sampled_at_ < kSampleInterval) return;
+  sampled_at_ = now;
+  // The kernel measures it on every acknowledgement: no message of ours is needed.
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  if (::getsockopt(socket.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
+  counters_.round_trip_us = info.tcpi_rtt;
+  ++counters_.round_trips;
 }
 
 // Nothing but the end of the stream ever comes back.
@@ -96,7 +122,7 @@ asio::awaitable<absl::Status> PeerSender::Session(std::shared_ptr<PeerSender> se
     for (const std::string_view part : frame.Parts())
       buffers.emplace_back(part.data(), part.size());
     const auto [ec, written] = co_await asio::async_write(*socket, buffers, kAwait);
-    shared.counters.sent_bytes += written;
+    self->CountSent(*socket, written);
     if (ec) {
       co_return absl::UnavailableError(base::StrCat("write ", self->address_, ": ", ec.message()));
     }
@@ -133,7 +159,7 @@ asio::awaitable<absl::Status> PeerSender::Session(std::shared_ptr<PeerSender> se
       buffers.emplace_back(part.data(), part.size());
     }
     const auto [ec, written] = co_await asio::async_write(*socket, buffers, kAwait);
-    shared.counters.sent_bytes += written;
+    self->CountSent(*socket, written);
     if (ec) {
       co_return absl::UnavailableError(base::StrCat("write ", self->address_, ": ", ec.message()));
     }
@@ -155,7 +181,7 @@ asio::awaitable<void> PeerSender::Run(std::shared_ptr<PeerSender> self) {
     boost::system::error_code ignored;
     self->socket_->close(ignored);
     self->state_ = State::kDown;
-    shared.counters.dropped_messages += self->messages_.size() + self->user_.size();
+    self->CountDropped(self->messages_.size() + self->user_.size());
     self->messages_.clear();
     self->user_.clear();
     self->queued_bytes_ = 0;

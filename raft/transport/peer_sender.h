@@ -32,11 +32,15 @@ class PeerSender : public std::enable_shared_from_this<PeerSender> {
   static boost::asio::awaitable<absl::Status> Session(std::shared_ptr<PeerSender> self,
                                                       SocketPtr socket);
   bool MakeRoom(uint64_t bytes);
+  void CountDropped(uint64_t messages);
+  void CountSent(Tcp::socket& socket, uint64_t bytes);
   void WatchForClose(SocketPtr socket);
 
   const std::shared_ptr<TransportShared> shared_;
   const NodeId peer_;
   const std::string address_;
+  PeerCounters& counters_;
+  base::TimePoint sampled_at_{};
   boost::asio::steady_timer wake_;
   SocketPtr socket_;
   State state_ = State::kDown;

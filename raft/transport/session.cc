@@ -89,6 +89,7 @@ asio::awaitable<absl::Status> ReadMessages(std::shared_ptr<TransportShared> shar
                                            SocketPtr socket, Hello hello, uint64_t* learned) {
   bool first = true;
   FrameReader reader(shared->options.max_frame_bytes);
+  PeerCounters& counters = shared->CountersOf(hello.from);
   while (true) {
     const absl::Status filled = co_await reader.Fill(socket);
     if (!filled.ok()) co_return filled;
@@ -99,6 +100,7 @@ asio::awaitable<absl::Status> ReadMessages(std::shared_ptr<TransportShared> shar
       if (!frame.ok()) co_return frame.status();
       if (frame->bytes == 0) break;
       shared->counters.received_bytes += frame->bytes;
+      counters.received_bytes += frame->bytes;
       if (std::exchange(first, false) && frame->type == FrameType::kAddress) {
         if (!IsPeerAddress(frame->payload)) {
           co_return absl::InvalidArgumentError("an address that is none");

@@ -145,6 +145,27 @@ void TransportShared::DeliverDone(absl::AnyInvocable<void(absl::Status)> done,
   });
 }
 
+PeerCounters& TransportShared::CountersOf(NodeId peer) {
+  std::lock_guard lock(counters_mu_);
+  std::unique_ptr<PeerCounters>& found = of_peers_[peer];
+  if (found == nullptr) found = std::make_unique<PeerCounters>();
+  return *found;
+}
+
+std::vector<PeerFigures> TransportShared::Peers() const {
+  std::lock_guard lock(counters_mu_);
+  std::vector<PeerFigures> all;
+  for (const auto& [peer, figures] : of_peers_) {
+    all.push_back({.peer = peer,
+                   .sent_bytes = figures->sent_bytes.load(),
+                   .received_bytes = figures->received_bytes.load(),
+                   .dropped_messages = figures->dropped_messages.load(),
+                   .round_trip = std::chrono::microseconds(figures->round_trip_us.load()),
+                   .round_trips = figures->round_trips.load()});
+  }
+  return all;
+}
+
 void TransportShared::Heard(NodeId peer) {
   const base::TimePoint now = messages.loop()->Now();
   std::lock_guard lock(heard_mu_);

@@ -62,6 +62,15 @@ class ConnectionGroup {
   std::function<void()> ended_;
 };
 
+// Of one peer; written on the io loop, read by any thread.
+struct PeerCounters {
+  std::atomic<uint64_t> sent_bytes{0};
+  std::atomic<uint64_t> received_bytes{0};
+  std::atomic<uint64_t> dropped_messages{0};
+  std::atomic<int64_t> round_trip_us{0};  // the newest sample
+  std::atomic<uint64_t> round_trips{0};   // samples
+};
+
 class PeerTable;
 
 class TransportShared {
@@ -84,6 +93,10 @@ class TransportShared {
   void DeliverSnapshot(NodeId from, Message message, std::string dir);
   void DeliverDone(absl::AnyInvocable<void(absl::Status)> done, absl::Status status);
 
+  // The same for each peer's id, as long as this lives.
+  PeerCounters& CountersOf(NodeId peer);
+  std::vector<PeerFigures> Peers() const;
+
   void Heard(NodeId peer);
   base::Duration SinceHeard(NodeId peer) const;
 
@@ -99,6 +112,8 @@ class TransportShared {
   std::atomic<base::Loop*> loop_{nullptr};
   mutable std::mutex heard_mu_;
   absl::flat_hash_map<NodeId, base::TimePoint> heard_;  // guarded by heard_mu_
+  mutable std::mutex counters_mu_;
+  absl::flat_hash_map<NodeId, std::unique_ptr<PeerCounters>> of_peers_;  // guarded by counters_mu_
   std::atomic<int64_t> refused_logged_at_ns_{0};
   std::shared_ptr<TransportShared> self_;  // set by TcpTransport, for tasks
 };

@@ -181,6 +181,8 @@ void TcpTransport::SendSnapshot(Message message, std::string dir,
   });
 }
 
+std::vector<PeerFigures> TcpTransport::Peers() const { return impl_->shared->Peers(); }
+
 base::Duration TcpTransport::SinceHeard(NodeId peer) const {
   return impl_->shared->SinceHeard(peer);
 }

@@ -89,6 +89,7 @@ class TcpTransport final : public Transport {
   void SendUser(NodeId to, std::string payload) override;
   void SendSnapshot(Message message, std::string dir,
                     absl::AnyInvocable<void(absl::Status)> done) override;
+  std::vector<PeerFigures> Peers() const override;
   base::Duration SinceHeard(NodeId peer) const override;
 
   // Of the first listen address.

@@ -36,6 +36,16 @@ class TransportHandler {
   virtual void OnUserMessage(NodeId from, std::string payload) = 0;
 };
 
+// Of one peer, since the transport was made.
+struct PeerFigures {
+  NodeId peer = kNoNode;
+  uint64_t sent_bytes = 0;
+  uint64_t received_bytes = 0;
+  uint64_t dropped_messages = 0;  // that the connection could not take
+  base::Duration round_trip{};    // the newest of `round_trips` samples
+  uint64_t round_trips = 0;
+};
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -57,6 +67,8 @@ class Transport {
                             absl::AnyInvocable<void(absl::Status)> done) = 0;
 
   // Time since a message from the peer was last received; max() when never. For health and metrics.
+  // What was sent to and received from each peer there was; any thread.
+  virtual std::vector<PeerFigures> Peers() const { return {}; }
   virtual base::Duration SinceHeard(NodeId peer) const = 0;
 };
 
