@@ -32,14 +32,12 @@ UnaryLoad::UnaryLoad(Run& run, int thread)
     interval_ns_ = 1e9 / (options.rate / options.threads);
     calls_per_step_ = std::max<uint64_t>(1, static_cast<uint64_t>(kStepNs / interval_ns_));
   }
+  loop_.Start();
 }
 
 UnaryLoad::~UnaryLoad() { Stop(); }
 
-absl::Status UnaryLoad::Prepare() {
-  loop_.Start();
-  return Connect(channels_, loop_, run_.options.timeout);
-}
+absl::Status UnaryLoad::Prepare() { return Connect(channels_, loop_, run_.options.timeout); }
 
 void UnaryLoad::Start() {
   loop_.Post([this] {
@@ -130,9 +128,9 @@ bool UnaryLoad::WindowFull() const {
 
 void UnaryLoad::Stop() {
   if (channels_.empty()) return;
-  for (auto& channel : channels_) channel->Close();
+  run_.stop = true;  // what fails as its channel closes is not tried again
+  Disconnect(&channels_, loop_);
   loop_.Stop();
-  channels_.clear();
   found_.unstarted = due_.size();
 }
 

@@ -1,4 +1,4 @@
-"""Three members of one program on loopback, and what the kernel says of them."""
+"""Members of one program on loopback, and what the kernel says of them."""
 
 import json
 import os
@@ -30,18 +30,18 @@ def free_ports(count):
 
 
 class Cluster:
-    """Three members with the same flags, whatever the program."""
+    """Members with the same flags, whatever the program."""
 
-    def __init__(self, program, folder, kvbench):
+    def __init__(self, program, folder, kvbench, size=3):
         self.kvbench = kvbench
         self.program = program
         self.folder = tempfile.mkdtemp(prefix=os.path.basename(program) + "-", dir=folder)
-        ports = free_ports(6)
-        self.endpoints = [f"127.0.0.1:{p}" for p in ports[:3]]
-        self.peers = [f"http://127.0.0.1:{p}" for p in ports[3:]]
-        self.members = [None] * 3
+        ports = free_ports(2 * size)
+        self.endpoints = [f"127.0.0.1:{p}" for p in ports[:size]]
+        self.peers = [f"http://127.0.0.1:{p}" for p in ports[size:]]
+        self.members = [None] * size
         try:
-            for i in range(3):
+            for i in range(size):
                 self.start(i)
             for endpoint in self.endpoints:
                 self.wait(endpoint)
@@ -99,7 +99,7 @@ class Cluster:
 
     def logs(self):
         texts = []
-        for i in range(3):
+        for i in range(len(self.members)):
             with open(f"{self.folder}/m{i}.log", errors="replace") as log:
                 texts.append(f"--- m{i}\n" + log.read()[-1500:])
         return "\n".join(texts)
@@ -134,19 +134,19 @@ class Cluster:
 
     def db_bytes(self):
         """What the members say their database holds, the mean."""
-        return sum(s.get("dbSize", 0) for s in self.status()) / 3
+        return sum(s.get("dbSize", 0) for s in self.status()) / len(self.members)
 
     def disk_bytes(self):
         """All that lies in the data folders, logs included, the mean of the members."""
         total = 0
-        for i in range(3):
+        for i in range(len(self.members)):
             for folder, _, files in os.walk(f"{self.folder}/m{i}"):
                 for name in files:
                     try:
                         total += os.stat(os.path.join(folder, name)).st_blocks * 512
                     except FileNotFoundError:
                         pass
-        return total / 3
+        return total / len(self.members)
 
     def memory(self):
         """Bytes of one member, the mean: what it has to itself, and pages of files it maps."""
@@ -156,7 +156,7 @@ class Cluster:
                 sizes = {words[0]: int(words[1]) * 1024 for words in map(str.split, lines) if words[-1] == "kB"}
             private += sizes["Anonymous:"]
             mapped += sizes["Rss:"] - sizes["Anonymous:"]
-        return {"private": private / 3, "mapped": mapped / 3}
+        return {"private": private / len(self.members), "mapped": mapped / len(self.members)}
 
     def kill(self, i):
         self.members[i].kill()

@@ -121,12 +121,17 @@ def svg(results, title):
     return "\n".join(out) + "\n</svg>\n"
 
 
-BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
+def marks(name):
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 
-def put_into(text, section):
-    """`text` with what stands between the marks replaced."""
-    start, end = text.find(BEGIN), text.find(END)
+BEGIN, END = marks("compare")
+
+
+def put_into(text, section, name="compare"):
+    """`text` with what stands between the marks of `name` replaced."""
+    begin, finish = marks(name)
+    start, end = text.find(begin), text.find(finish)
     if start < 0 or end < start:
-        raise ValueError(f"the document has no {BEGIN} and {END}")
-    return text[:start + len(BEGIN)] + "\n" + section + "\n" + text[end:]
+        raise ValueError(f"the document has no {begin} and {finish}")
+    return text[:start + len(begin)] + "\n" + section + "\n" + text[end:]
