@@ -57,6 +57,7 @@ def test_scales_have_round_marks():
     assert multiples.ticks(9, 1100) == [10, 100, 1000]
     assert multiples.ticks(15, 90) == [20, 50]
     assert multiples.short(20000) == "20k" and multiples.short(1.5e6) == "1.5M" and multiples.short(0.05) == "0.05"
+    assert multiples.short_step("value", 65536) == "64Ki" and multiples.short_step("keys", 65536) == "65.5k"
     low, high = multiples.bounds([100, 100])
     assert low < 50 and high > 200
     scale = multiples.Scale(1, 100, 0, 10)

@@ -112,7 +112,7 @@ def members(s, system, steps, record):
 AXES = {
     "keys": Axis("keys in the store", ("put", "get"), (10**4, 10**5, 10**6, 10**7), (1000, 4000), keys),
     "value": Axis("bytes of a value", ("put", "get"), (16, 256, 4096, 65536, MIB), (16, 4096), value),
-    "clients": Axis("clients, a connection each", ("put", "get"), (1, 10, 100, 1000, 10000), (1, 20), clients),
+    "clients": Axis("clients", ("put", "get"), (1, 10, 100, 1000, 10000), (1, 20), clients),
     "watchers": Axis("watchers of one prefix", ("watch",), (1, 10, 100, 1000, 10000, 100000), (1, 50), watchers),
     "members": Axis("members", ("put", "get"), (1, 3, 5), (1, 3), members),
 }

@@ -19,6 +19,14 @@ def short(value):
     return f"{value:.3g}"
 
 
+def short_step(name, step):
+    """A step for an axis: bytes in binary units, 64Ki."""
+    for size, letter in ((2**20, "Mi"), (2**10, "Ki")):
+        if name == "value" and step >= size and step % size == 0:
+            return f"{step // size}{letter}"
+    return short(step)
+
+
 def ticks(low, high):
     """Round values from low to high: whole decades, or 1, 2, 5 where those are few."""
     def within(factors):
@@ -78,7 +86,7 @@ def panel(axis, name, column, left, top, width, height):
                    f'<text x="{left - 4}" y="{y(value) + 3.5:.1f}" text-anchor="end" fill="#555">{short(value)}</text>')
     for step in steps:
         out.append(f'<line x1="{x(step):.1f}" x2="{x(step):.1f}" y1="{bottom}" y2="{bottom + 3}" stroke="#888"/>'
-                   f'<text x="{x(step):.1f}" y="{bottom + 14}" text-anchor="middle" fill="#555">{short(step)}</text>')
+                   f'<text x="{x(step):.1f}" y="{bottom + 14}" text-anchor="middle" fill="#555">{short_step(name, step)}</text>')
     for system, series, line in lines:
         places = [(x(step), y(value)) for step, value in line]
         dash = f' stroke-dasharray="{DASHES[series]}"' if DASHES[series] else ""
