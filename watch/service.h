@@ -9,8 +9,8 @@
 // A client that reads slowly holds about queued_bytes_max plus one response of
 // memory; its watchers fall behind and catch up when it reads (hub.h).
 //
-// Threads: streams live on the loops of their connections; Register, and
-// EndStreamsWithoutLeader, may be called from any thread.
+// Threads: streams live on the loops of their connections; Register,
+// EndStreamsWithoutLeader and RecheckRights may be called from any thread.
 // Lifetime: the hub and the header source must outlive the Service, the
 // Service must outlive the server's streams.
 #pragma once
@@ -24,6 +24,7 @@
 #include "absl/status/status.h"
 #include "rpc/server.h"
 #include "rpc/server_call.h"
+#include "watch/guard.h"
 #include "watch/hub.h"
 #include "watch/response_head.h"
 
@@ -43,11 +44,8 @@ struct ServiceOptions {
   // Whether this member knows a leader. Streams that ask for one (metadata
   // "hasleader: true") are refused without. Thread-safe.
   std::function<bool()> has_leader;
-  // Whether the caller may read the range (as in the request). Runs on the
-  // stream's loop; the message of an error is the reason for the cancellation.
-  std::function<absl::Status(const rpc::ServerCall& call, std::string_view key,
-                             std::string_view range_end)>
-      authorize;
+  // Null: everybody may watch everything. Outlives the server's streams.
+  Guard* guard = nullptr;
 };
 
 class Service {
@@ -66,6 +64,11 @@ class Service {
   // election timeouts).
   void EndStreamsWithoutLeader();
 
+  // Cancels the watchers whose users may not watch their ranges any more. Of those no event is sent
+  // once the guard's epoch has moved; this tells the ones that have no event to come, too. To be
+  // called after the epoch has moved. Any thread.
+  void RecheckRights();
+
  private:
   class Handler;
 
@@ -77,6 +80,7 @@ class Service {
   const ServiceOptions options_;
   std::mutex mu_;
   absl::flat_hash_set<rpc::ServerCall*> need_leader_;  // guarded by mu_; each open
+  absl::flat_hash_set<Handler*> handlers_;             // guarded by mu_; each open, with a guard
 };
 
 }  // namespace keel::watch

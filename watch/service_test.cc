@@ -258,13 +258,35 @@ TEST(WatchServiceTest, StreamsThatNeedALeaderEndWithoutOne) {
   EXPECT_EQ(patient.Next().events_size(), 1);
 }
 
+// Everybody may watch "open" while it is so, and root everything.
+struct TestGuard final : Guard {
+  bool on() const override { return asks; }
+  const std::atomic<uint64_t>& epoch() const override { return moved; }
+  void Admit(const rpc::ServerCallPtr& call, std::string_view key, std::string_view range_end,
+             Admitted done) override {
+    std::string user(call->Metadata("token"));
+    if (user.empty()) user = "somebody";
+    absl::StatusOr<std::string> answer = user;
+    if (!Allows(user, key, range_end)) {
+      answer = absl::PermissionDeniedError("etcdserver: permission denied");
+    }
+    if (!later) return done(std::move(answer));
+    call->loop().Post([done = std::move(done), answer = std::move(answer)]() mutable {
+      done(std::move(answer));
+    });
+  }
+  bool Allows(std::string_view user, std::string_view key, std::string_view) const override {
+    return !asks || user == "root" || (!user.empty() && open && key == "open");
+  }
+  std::string_view denial() const override { return "denied"; }
+
+  std::atomic<bool> asks{true}, open{true}, later{false};
+  std::atomic<uint64_t> moved{1};
+};
+
 TEST(WatchServiceTest, RefusesWhomMayNotRead) {
-  TestServer server({}, {.authorize = [](const rpc::ServerCall& call, std::string_view key,
-                                         std::string_view) -> absl::Status {
-                      if (key == "open" || call.Metadata("token") == "root")
-                        return absl::OkStatus();
-                      return absl::PermissionDeniedError("etcdserver: permission denied");
-                    }});
+  TestGuard guard;
+  TestServer server({}, {.guard = &guard});
   TestClient client(server), root(server, {}, {.metadata = {{"token", "root"}}});
   client.Create("secret");
   WatchResponse refused = client.Next();
@@ -275,6 +297,71 @@ TEST(WatchServiceTest, RefusesWhomMayNotRead) {
   EXPECT_FALSE(client.Next().canceled());
   root.Create("secret");
   EXPECT_FALSE(root.Next().canceled());
+}
+
+// GHSA-xg4h-6gfc-h4m8 was about the first of both; the second is as bad.
+TEST(WatchServiceTest, SendsNothingAfterARightIsGone) {
+  TestGuard guard;
+  TestServer server({}, {.guard = &guard});
+  TestClient client(server), root(server, {}, {.metadata = {{"token", "root"}}});
+  client.Create("open");
+  ASSERT_TRUE(client.Next().created());
+  root.Create("open");
+  ASSERT_TRUE(root.Next().created());
+  server.Put("open", "1");
+  EXPECT_EQ(client.Next().events_size(), 1);
+  EXPECT_EQ(root.Next().events_size(), 1);
+
+  guard.open = false;
+  guard.moved.fetch_add(1);
+  server.Put("open", "2");
+  EXPECT_EQ(root.Next().events_size(), 1);
+  const WatchResponse cancelled = client.Next();
+  EXPECT_TRUE(cancelled.canceled());
+  EXPECT_EQ(cancelled.events_size(), 0);
+  EXPECT_EQ(cancelled.cancel_reason(), "denied");
+}
+
+TEST(WatchServiceTest, CancelsAnIdleWatcherWhoseRightIsGone) {
+  TestGuard guard;
+  TestServer server({}, {.guard = &guard});
+  TestClient client(server), root(server, {}, {.metadata = {{"token", "root"}}});
+  client.Create("open");
+  ASSERT_TRUE(client.Next().created());
+  root.Create("open");
+  ASSERT_TRUE(root.Next().created());
+  guard.open = false;
+  guard.moved.fetch_add(1);
+  server.service.RecheckRights();
+  EXPECT_TRUE(client.Next().canceled());
+  server.Put("open", "1");
+  EXPECT_EQ(root.Next().events_size(), 1);
+}
+
+TEST(WatchServiceTest, WatchersOfNobodyEndWhenUsersAreAskedFor) {
+  TestGuard guard;
+  guard.asks = false;
+  TestServer server({}, {.guard = &guard});
+  TestClient client(server);
+  client.Create("secret");
+  ASSERT_TRUE(client.Next().created());
+  guard.asks = true;
+  guard.moved.fetch_add(1);
+  server.service.RecheckRights();
+  EXPECT_TRUE(client.Next().canceled());
+}
+
+TEST(WatchServiceTest, WhatComesBehindACreationThatTakesTimeWaits) {
+  TestGuard guard;
+  guard.later = true;
+  TestServer server({}, {.guard = &guard});
+  TestClient client(server);
+  client.Create("open");
+  client.Create("secret");
+  client.Create("open");
+  EXPECT_FALSE(client.Next().canceled());
+  EXPECT_TRUE(client.Next().canceled());
+  EXPECT_FALSE(client.Next().canceled());
 }
 
 TEST(WatchServiceTest, AClosedConnectionTakesItsWatchersAlong) {

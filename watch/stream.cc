@@ -19,6 +19,13 @@ absl::StatusOr<CreateResult> Stream::Create(const CreateOptions& options) {
 
 bool Stream::Cancel(int64_t watch_id) { return shard_->Cancel(*this, watch_id); }
 
+std::vector<int64_t> Stream::watch_ids() const {
+  std::vector<int64_t> ids;
+  ids.reserve(watchers_.size());
+  for (const auto& [id, watcher] : watchers_) ids.push_back(id);
+  return ids;
+}
+
 void Stream::RequestProgress() { shard_->RequestProgress(*this); }
 
 void Stream::OnDrained() { shard_->OnDrained(*this); }

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
@@ -92,6 +93,7 @@ class Stream {
   // The sink is not full any more.
   void OnDrained();
 
+  std::vector<int64_t> watch_ids() const;
   size_t watcher_count() const { return watchers_.size(); }
   // Watchers that have not been sent all there is.
   size_t behind_count() const { return behind_count_; }

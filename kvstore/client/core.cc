@@ -13,6 +13,8 @@ namespace {
 
 constexpr base::Duration kBackoffMin = std::chrono::milliseconds(25);
 constexpr base::Duration kBackoffMax = std::chrono::seconds(1);
+// Of one call: users may be changed again and again.
+constexpr int kLoginsMax = 5;
 constexpr base::Duration kLeaderSearchInterval = std::chrono::seconds(10);
 // Writes wait this long for the first search, so not longer than they might
 // take by way of another member.
@@ -33,11 +35,14 @@ struct ClientCore::Operation {
   std::vector<absl::Status> unconnected;  // of this round
   int rounds = 0;
   base::TimerId timer = 0;
+  std::string token;     // shown with the last attempt
+  int logins = 0;        // that it has waited for, after a refusal of its token
+  bool anybody = false;  // needs no token
 };
 
 ClientCore::ClientCore(base::AsioLoop& loop, ClientOptions options,
                        std::vector<std::string> addresses)
-    : loop_(loop), options_(std::move(options)), endpoints_(addresses.size()) {
+    : loop_(loop), options_(std::move(options)), login_(options_), endpoints_(addresses.size()) {
   for (const std::string& address : addresses) channels_.push_back(MakeChannel(address));
 }
 
@@ -86,6 +91,25 @@ void ClientCore::Call(std::string_view path, Repeat repeat, std::string request,
         return self->waiting_for_leader_.push_back(op);
       }
     }
+    self->Begin(op);
+  });
+}
+
+void ClientCore::LogIn(Login::Done done) {
+  using Authenticate = RpcOf<etcdserverpb::AuthenticateRequest>;
+  login_.Get(
+      [this](std::string request, Done answered) {
+        Call(Authenticate::kPath, Repeat::kAlways, std::move(request), {}, std::move(answered));
+      },
+      std::move(done));
+}
+
+void ClientCore::Begin(const OperationPtr& op) {
+  op->anybody = op->path == RpcOf<etcdserverpb::AuthenticateRequest>::kPath;
+  if (op->anybody || !login_.needed()) return Attempt(op);
+  LogIn([self = shared_from_this(), op](const absl::Status& status) {
+    if (!self->operations_.contains(op)) return;  // the client was closed
+    if (!status.ok()) return self->Finish(op, status);
     self->Attempt(op);
   });
 }
@@ -102,6 +126,10 @@ void ClientCore::Attempt(const OperationPtr& op) {
 
   rpc::CallOptions call;
   call.deadline = op->deadline;
+  if (!op->anybody) {
+    op->token = login_.token();
+    call.metadata = login_.Metadata();
+  }
   // A server that neither answers nor refuses must leave time for the others.
   const bool others =
       !op->pinned && std::find(op->tried.begin(), op->tried.end(), false) != op->tried.end();
@@ -121,6 +149,14 @@ void ClientCore::OnAttempt(const OperationPtr& op, size_t index,
   }
   const base::TimePoint now = loop_.Now();
   absl::Status status = response.status();
+  // Refused before anything was done: once more with a new token.
+  if (!op->anybody && login_.IsAboutToken(status) && op->logins < kLoginsMax && !closed_ &&
+      now < op->deadline) {
+    ++op->logins;
+    op->tried.clear();
+    login_.Forget(op->token);
+    return Begin(op);
+  }
   Failure failure = Classify(status);
   // The attempt's own limit, not the call's.
   if (absl::IsDeadlineExceeded(status) && now < op->deadline) failure = Failure::kUnknown;
@@ -174,7 +210,7 @@ void ClientCore::FindLeader() {
   leader_answers_awaited_ += endpoints_.size();
   for (size_t i = 0; i < endpoints_.size(); ++i) {
     channels_[i]->Call(RpcOf<etcdserverpb::StatusRequest>::kPath, std::string(),
-                       {.deadline = now + kLeaderSearchTimeout},
+                       {.deadline = now + kLeaderSearchTimeout, .metadata = login_.Metadata()},
                        [self = shared_from_this(), i](absl::StatusOr<std::string> response) {
                          etcdserverpb::StatusResponse status;
                          if (response.ok() && status.ParseFromString(*response)) {
@@ -189,7 +225,7 @@ void ClientCore::FindLeader() {
 
 void ClientCore::LeaderSought() {
   if (leader_answers_awaited_ > 0 && !endpoints_.leader()) return;
-  for (const OperationPtr& op : std::exchange(waiting_for_leader_, {})) Attempt(op);
+  for (const OperationPtr& op : std::exchange(waiting_for_leader_, {})) Begin(op);
 }
 
 base::Duration ClientCore::Backoff(int rounds) {

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "base/asio_loop.h"
 #include "kvstore/client/endpoints.h"
+#include "kvstore/client/login.h"
 #include "kvstore/client/methods.h"
 #include "kvstore/client/options.h"
 #include "rpc/client.h"
@@ -50,6 +51,9 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   const std::string& address(size_t index) const { return channels_[index]->target(); }
   // The channel of an address that ParseEndpoint has returned.
   size_t IndexOf(const std::string& address);
+  Login& login() { return login_; }
+  // Login::Get, at any server.
+  void LogIn(Login::Done done);
   // The pause before the next round when all servers failed `rounds` times.
   base::Duration Backoff(int rounds);
 
@@ -57,6 +61,8 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   struct Operation;
   using OperationPtr = std::shared_ptr<Operation>;
 
+  // Attempt, with a token first if one is needed.
+  void Begin(const OperationPtr& op);
   void Attempt(const OperationPtr& op);
   void OnAttempt(const OperationPtr& op, size_t index, absl::StatusOr<std::string> response);
   void NextRound(const OperationPtr& op, absl::Status last);
@@ -69,6 +75,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
 
   base::AsioLoop& loop_;
   const ClientOptions options_;
+  Login login_;
   Endpoints endpoints_;
   // Of the endpoints, in order; behind them those of calls to one given server.
   std::vector<std::unique_ptr<rpc::Channel>> channels_;

@@ -61,6 +61,24 @@ KEEL_ETCD_RPC(Maintenance, Downgrade, DowngradeRequest, DowngradeResponse, kNeve
 
 KEEL_ETCD_RPC(Auth, AuthStatus, AuthStatusRequest, AuthStatusResponse, kAlways);
 KEEL_ETCD_RPC(Auth, Authenticate, AuthenticateRequest, AuthenticateResponse, kAlways);
+KEEL_ETCD_RPC(Auth, AuthEnable, AuthEnableRequest, AuthEnableResponse, kNever);
+KEEL_ETCD_RPC(Auth, AuthDisable, AuthDisableRequest, AuthDisableResponse, kNever);
+KEEL_ETCD_RPC(Auth, UserAdd, AuthUserAddRequest, AuthUserAddResponse, kNever);
+KEEL_ETCD_RPC(Auth, UserGet, AuthUserGetRequest, AuthUserGetResponse, kAlways);
+KEEL_ETCD_RPC(Auth, UserList, AuthUserListRequest, AuthUserListResponse, kAlways);
+KEEL_ETCD_RPC(Auth, UserDelete, AuthUserDeleteRequest, AuthUserDeleteResponse, kNever);
+KEEL_ETCD_RPC(Auth, UserChangePassword, AuthUserChangePasswordRequest,
+              AuthUserChangePasswordResponse, kNever);
+KEEL_ETCD_RPC(Auth, UserGrantRole, AuthUserGrantRoleRequest, AuthUserGrantRoleResponse, kNever);
+KEEL_ETCD_RPC(Auth, UserRevokeRole, AuthUserRevokeRoleRequest, AuthUserRevokeRoleResponse, kNever);
+KEEL_ETCD_RPC(Auth, RoleAdd, AuthRoleAddRequest, AuthRoleAddResponse, kNever);
+KEEL_ETCD_RPC(Auth, RoleGet, AuthRoleGetRequest, AuthRoleGetResponse, kAlways);
+KEEL_ETCD_RPC(Auth, RoleList, AuthRoleListRequest, AuthRoleListResponse, kAlways);
+KEEL_ETCD_RPC(Auth, RoleDelete, AuthRoleDeleteRequest, AuthRoleDeleteResponse, kNever);
+KEEL_ETCD_RPC(Auth, RoleGrantPermission, AuthRoleGrantPermissionRequest,
+              AuthRoleGrantPermissionResponse, kNever);
+KEEL_ETCD_RPC(Auth, RoleRevokePermission, AuthRoleRevokePermissionRequest,
+              AuthRoleRevokePermissionResponse, kNever);
 
 #undef KEEL_ETCD_RPC
 

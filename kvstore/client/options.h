@@ -24,6 +24,11 @@ struct ClientOptions {
   // seconds in which there are writes.
   bool follow_leader = true;
 
+  // With a user's name the client logs in before its first request, shows the token it gets with
+  // each, and logs in again when a server does not know the token any more.
+  std::string username;
+  std::string password;
+
   // A connection that was silent this long while calls are open is probed, and
   // given up when nothing comes back within the timeout.
   base::Duration keepalive_interval = std::chrono::seconds(10);

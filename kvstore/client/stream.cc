@@ -46,6 +46,28 @@ void ReopeningStream::Start() {
 }
 
 void ReopeningStream::Open() {
+  if (!core_->login().needed()) return OpenNow();
+  core_->LogIn([self = shared_from_this()](const absl::Status& status) {
+    if (!self->running_ || self->stream_ != nullptr || self->timer_ != 0) return;
+    if (status.ok()) return self->OpenNow();
+    const bool again = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+    if (self->core_->closed() || !again) {
+      self->running_ = false;
+      return self->owner_->OnRefused(status);
+    }
+    self->OpenAfter(self->core_->Backoff(self->rounds_++));
+    self->owner_->OnBroken(status);
+  });
+}
+
+void ReopeningStream::OpenAfter(base::Duration pause) {
+  timer_ = core_->loop().After(pause, [self = shared_from_this()] {
+    self->timer_ = 0;
+    self->Open();
+  });
+}
+
+void ReopeningStream::OpenNow() {
   KEEL_CHECK(stream_ == nullptr && running_);
   const auto index = core_->endpoints().Pick(core_->loop().Now(), false, tried_);
   KEEL_CHECK(index.has_value(), "no server left to try in this round");
@@ -57,7 +79,9 @@ void ReopeningStream::Open() {
   rpc::CallOptions options;
   // etcd: break the stream when the server loses touch with the leader, so
   // that another server can be asked.
+  options.metadata = core_->login().Metadata();
   options.metadata.emplace_back("hasleader", "true");
+  token_ = core_->login().token();
   stream_ = core_->channel(server_).OpenStream(path_, std::move(options), handler_);
   owner_->OnOpened();
 }
@@ -75,12 +99,14 @@ void ReopeningStream::OnFinished(absl::Status status) {
   const base::TimePoint now = core_->loop().Now();
   if (heard_) silent_since_ = now;
   if (status.ok()) status = absl::UnavailableError("the server closed the stream");
-  const bool again = absl::IsUnavailable(status) || absl::IsInternal(status);
+  const bool token = core_->login().IsAboutToken(status);
+  if (token) core_->login().Forget(token_);
+  const bool again = token || absl::IsUnavailable(status) || absl::IsInternal(status);
   if (core_->closed() || !again) {
     running_ = false;
     return owner_->OnRefused(status);
   }
-  if (Classify(status) != Failure::kNotApplied) core_->endpoints().Failed(server_, now);
+  if (!token && Classify(status) != Failure::kNotApplied) core_->endpoints().Failed(server_, now);
   if (Classify(status) == Failure::kNotConnected) errors_.push_back(status);
 
   const bool untried = std::find(tried_.begin(), tried_.end(), false) != tried_.end();
@@ -92,10 +118,7 @@ void ReopeningStream::OnFinished(absl::Status status) {
     errors_.clear();
   }
   // Armed first: the owner may Stop.
-  timer_ = core_->loop().After(pause, [self = shared_from_this()] {
-    self->timer_ = 0;
-    self->Open();
-  });
+  OpenAfter(pause);
   owner_->OnBroken(status);
 }
 

@@ -51,7 +51,10 @@ class ReopeningStream : public std::enable_shared_from_this<ReopeningStream> {
  private:
   class Handler;
 
+  // With a token, if one is needed.
   void Open();
+  void OpenNow();
+  void OpenAfter(base::Duration pause);
   void OnFinished(absl::Status status);
 
   const std::shared_ptr<ClientCore> core_;
@@ -62,6 +65,7 @@ class ReopeningStream : public std::enable_shared_from_this<ReopeningStream> {
   std::shared_ptr<Handler> handler_;  // of the open stream
   rpc::ClientStreamPtr stream_;
   size_t server_ = 0;
+  std::string token_;   // shown when it was opened
   bool heard_ = false;  // from the open stream
   base::TimePoint silent_since_{};
   std::vector<bool> tried_;  // since something was heard

@@ -133,6 +133,60 @@ class FieldsPrinter final : public Printer {
     Header(response.header());
   }
 
+  void AuthStatus(const etcdserverpb::AuthStatusResponse& response) override {
+    Header(response.header());
+    Field("Enabled", Bool(response.enabled()));
+    Field("AuthRevision", response.authrevision());
+  }
+  void UserAdd(const std::string&, const etcdserverpb::AuthUserAddResponse& response) override {
+    Header(response.header());
+  }
+  void UserDelete(const std::string&,
+                  const etcdserverpb::AuthUserDeleteResponse& response) override {
+    Header(response.header());
+  }
+  void UserChangePassword(const etcdserverpb::AuthUserChangePasswordResponse& response) override {
+    Header(response.header());
+  }
+  void UserGrantRole(const std::string&, const std::string&,
+                     const etcdserverpb::AuthUserGrantRoleResponse& response) override {
+    Header(response.header());
+  }
+  void UserRevokeRole(const std::string&, const std::string&,
+                      const etcdserverpb::AuthUserRevokeRoleResponse& response) override {
+    Header(response.header());
+  }
+  void RoleAdd(const std::string&, const etcdserverpb::AuthRoleAddResponse& response) override {
+    Header(response.header());
+  }
+  void RoleGet(const std::string&, const etcdserverpb::AuthRoleGetResponse& response) override {
+    Header(response.header());
+    for (const auto& permission : response.perm()) {
+      Field("PermType", " " + authpb::Permission::Type_Name(permission.permtype()));
+      Field("Key", Quote(permission.key()));
+      Field("RangeEnd", Quote(permission.range_end()));
+    }
+  }
+  void RoleList(const etcdserverpb::AuthRoleListResponse& response) override {
+    Header(response.header());
+    out_ << "\"Roles\" :";
+    for (const std::string& role : response.roles()) out_ << " " << Quote(role);
+    out_ << "\n";
+  }
+  void RoleDelete(const std::string&,
+                  const etcdserverpb::AuthRoleDeleteResponse& response) override {
+    Header(response.header());
+  }
+  void RoleGrantPermission(const std::string&,
+                           const etcdserverpb::AuthRoleGrantPermissionResponse& response) override {
+    Header(response.header());
+  }
+  void RoleRevokePermission(
+      const etcdserverpb::AuthRoleRevokePermissionRequest&,
+      const etcdserverpb::AuthRoleRevokePermissionResponse& response) override {
+    Header(response.header());
+  }
+
  private:
   template <typename Value>
   void Field(const std::string& name, const Value& value) {

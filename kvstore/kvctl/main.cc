@@ -13,13 +13,10 @@ namespace keel::kvctl {
 namespace {
 
 // Global flags that take the word behind them.
-constexpr std::string_view kFlagsWithValue[] = {"--endpoints",
-                                                "--dial-timeout",
-                                                "--command-timeout",
-                                                "--keepalive-time",
-                                                "--keepalive-timeout",
-                                                "--write-out",
-                                                "-w"};
+constexpr std::string_view kFlagsWithValue[] = {
+    "--endpoints",      "--dial-timeout",      "--command-timeout",
+    "--keepalive-time", "--keepalive-timeout", "--write-out",
+    "--user",           "--password",          "-w"};
 
 // The first word that is neither a flag nor the value of one.
 std::string VerbOf(const std::vector<std::string>& words) {
@@ -85,6 +82,9 @@ int Main(int argc, char** argv) {
     AddMemberVerbs(app, session);
     AddEndpointVerbs(app, session);
     AddSnapshotVerbs(app, session);
+    AddAuthVerbs(app, session);
+    AddUserVerbs(app, session);
+    AddRoleVerbs(app, session);
     std::reverse(words.begin(), words.end());
     app.parse(words);
   } catch (const CLI::ParseError& error) {

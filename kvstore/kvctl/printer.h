@@ -84,6 +84,50 @@ class Printer {
     Other(response);
   }
 
+  virtual void AuthStatus(const etcdserverpb::AuthStatusResponse& response) { Other(response); }
+  virtual void UserAdd(const std::string& user, const etcdserverpb::AuthUserAddResponse& response) {
+    Other(response);
+  }
+  virtual void UserGet(const std::string& user, const etcdserverpb::AuthUserGetResponse& response) {
+    Other(response);
+  }
+  virtual void UserList(const etcdserverpb::AuthUserListResponse& response) { Other(response); }
+  virtual void UserDelete(const std::string& user,
+                          const etcdserverpb::AuthUserDeleteResponse& response) {
+    Other(response);
+  }
+  virtual void UserChangePassword(const etcdserverpb::AuthUserChangePasswordResponse& response) {
+    Other(response);
+  }
+  virtual void UserGrantRole(const std::string& user, const std::string& role,
+                             const etcdserverpb::AuthUserGrantRoleResponse& response) {
+    Other(response);
+  }
+  virtual void UserRevokeRole(const std::string& user, const std::string& role,
+                              const etcdserverpb::AuthUserRevokeRoleResponse& response) {
+    Other(response);
+  }
+  virtual void RoleAdd(const std::string& role, const etcdserverpb::AuthRoleAddResponse& response) {
+    Other(response);
+  }
+  virtual void RoleGet(const std::string& role, const etcdserverpb::AuthRoleGetResponse& response) {
+    Other(response);
+  }
+  virtual void RoleList(const etcdserverpb::AuthRoleListResponse& response) { Other(response); }
+  virtual void RoleDelete(const std::string& role,
+                          const etcdserverpb::AuthRoleDeleteResponse& response) {
+    Other(response);
+  }
+  virtual void RoleGrantPermission(const std::string& role,
+                                   const etcdserverpb::AuthRoleGrantPermissionResponse& response) {
+    Other(response);
+  }
+  virtual void RoleRevokePermission(
+      const etcdserverpb::AuthRoleRevokePermissionRequest& request,
+      const etcdserverpb::AuthRoleRevokePermissionResponse& response) {
+    Other(response);
+  }
+
   // Something was to be printed that this format has no form for.
   bool unsupported() const { return unsupported_; }
 

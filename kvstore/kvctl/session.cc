@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/strings.h"
 #include "kvstore/kvctl/go_format.h"
+#include "kvstore/kvctl/password.h"
 
 namespace keel::kvctl {
 namespace {
@@ -77,14 +78,17 @@ void Session::AddGlobalFlags(CLI::App& app) {
       "-w,--write-out", flags.write_out,
       base::StrCat("simple, fields, json, table or protobuf (default ", flags.write_out, ")"));
   app.add_flag("--hex", flags.hex, "print bytes as \\x61\\x62");
+  if (const char* text = FromEnvironment("user")) flags.user = text;
+  if (const char* text = FromEnvironment("password")) flags.password = text;
+  app.add_option("--user", flags.user, "NAME[:PASSWORD]; asks for the password when there is none");
+  app.add_option("--password", flags.password, "the password of --user");
   // etcdctl's, for what there is not yet: a clear word instead of a puzzle.
-  for (const char* name :
-       {"--cacert", "--cert", "--key", "--user", "--password", "--discovery-srv"}) {
-    app.add_option_function<std::string>(name,
-                                         [name](const std::string&) {
-                                           throw CLI::ValidationError(base::StrCat(
-                                               name, ": kvctl has no TLS, users or discovery yet"));
-                                         })
+  for (const char* name : {"--cacert", "--cert", "--key", "--discovery-srv"}) {
+    app.add_option_function<std::string>(
+           name,
+           [name](const std::string&) {
+             throw CLI::ValidationError(base::StrCat(name, ": kvctl has no TLS or discovery yet"));
+           })
         ->group("");
   }
   for (const char* name : {"--insecure-transport", "--debug"}) {
@@ -100,6 +104,19 @@ Outcome Session::Connect(std::vector<std::string> endpoints) {
   options.request_timeout = flags.command_timeout;
   options.keepalive_interval = std::max(flags.keepalive_time, kKeepaliveMin);
   options.keepalive_timeout = flags.keepalive_timeout;
+  if (!flags.user.empty()) {
+    const size_t colon = flags.user.find(':');
+    if (!flags.password.empty()) {
+      options.username = flags.user;
+      options.password = flags.password;
+    } else if (colon == std::string::npos) {
+      options.username = flags.user;
+      options.password = AskPassword("Password: ");
+    } else {
+      options.username = flags.user.substr(0, colon);
+      options.password = flags.user.substr(colon + 1);
+    }
+  }
   auto client = kvstore::Client::Create(std::move(options));
   if (!client.ok())
     return Fail(kExitBadConnection, std::string(base::ToStd(client.status().message())));

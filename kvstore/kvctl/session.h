@@ -23,6 +23,8 @@ struct GlobalFlags {
   base::Duration keepalive_timeout = std::chrono::seconds(6);
   std::string write_out = "simple";
   bool hex = false;
+  std::string user;      // "name" or "name:password"
+  std::string password;  // then `user` is the name
 };
 
 class Session {
@@ -106,5 +108,8 @@ void AddLeaseVerbs(CLI::App& app, Session& session);
 void AddMemberVerbs(CLI::App& app, Session& session);
 void AddEndpointVerbs(CLI::App& app, Session& session);
 void AddSnapshotVerbs(CLI::App& app, Session& session);
+void AddAuthVerbs(CLI::App& app, Session& session);
+void AddUserVerbs(CLI::App& app, Session& session);
+void AddRoleVerbs(CLI::App& app, Session& session);
 
 }  // namespace keel::kvctl

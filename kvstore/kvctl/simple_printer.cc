@@ -1,6 +1,7 @@
 // The format for people: one thing a line, nothing else.
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "kvstore/client/requests.h"
 #include "kvstore/kvctl/go_format.h"
 #include "kvstore/kvctl/printer.h"
 
@@ -108,7 +109,80 @@ class SimplePrinter final : public Printer {
     out_ << absl::StrFormat("Leadership transferred from %x to %x\n", from, to);
   }
 
+  void AuthStatus(const etcdserverpb::AuthStatusResponse& response) override {
+    out_ << "Authentication Status: " << (response.enabled() ? "true" : "false")
+         << "\nAuthRevision: " << response.authrevision() << "\n";
+  }
+  void UserAdd(const std::string& user, const etcdserverpb::AuthUserAddResponse&) override {
+    out_ << "User " << user << " created\n";
+  }
+  void UserGet(const std::string& user,
+               const etcdserverpb::AuthUserGetResponse& response) override {
+    out_ << "User: " << user << "\nRoles:";
+    for (const std::string& role : response.roles()) out_ << " " << role;
+    out_ << "\n";
+  }
+  void UserList(const etcdserverpb::AuthUserListResponse& response) override {
+    for (const std::string& user : response.users()) out_ << user << "\n";
+  }
+  void UserDelete(const std::string& user, const etcdserverpb::AuthUserDeleteResponse&) override {
+    out_ << "User " << user << " deleted\n";
+  }
+  void UserChangePassword(const etcdserverpb::AuthUserChangePasswordResponse&) override {
+    out_ << "Password updated\n";
+  }
+  void UserGrantRole(const std::string& user, const std::string& role,
+                     const etcdserverpb::AuthUserGrantRoleResponse&) override {
+    out_ << "Role " << role << " is granted to user " << user << "\n";
+  }
+  void UserRevokeRole(const std::string& user, const std::string& role,
+                      const etcdserverpb::AuthUserRevokeRoleResponse&) override {
+    out_ << "Role " << role << " is revoked from user " << user << "\n";
+  }
+  void RoleAdd(const std::string& role, const etcdserverpb::AuthRoleAddResponse&) override {
+    out_ << "Role " << role << " created\n";
+  }
+  void RoleGet(const std::string& role,
+               const etcdserverpb::AuthRoleGetResponse& response) override {
+    out_ << "Role " << role << "\nKV Read:\n";
+    for (const auto& permission : response.perm()) {
+      if (permission.permtype() != authpb::Permission::WRITE) Keys(permission);
+    }
+    out_ << "KV Write:\n";
+    for (const auto& permission : response.perm()) {
+      if (permission.permtype() != authpb::Permission::READ) Keys(permission);
+    }
+  }
+  void RoleList(const etcdserverpb::AuthRoleListResponse& response) override {
+    for (const std::string& role : response.roles()) out_ << role << "\n";
+  }
+  void RoleDelete(const std::string& role, const etcdserverpb::AuthRoleDeleteResponse&) override {
+    out_ << "Role " << role << " deleted\n";
+  }
+  void RoleGrantPermission(const std::string& role,
+                           const etcdserverpb::AuthRoleGrantPermissionResponse&) override {
+    out_ << "Role " << role << " updated\n";
+  }
+  void RoleRevokePermission(const etcdserverpb::AuthRoleRevokePermissionRequest& request,
+                            const etcdserverpb::AuthRoleRevokePermissionResponse&) override {
+    const std::string keys = request.range_end().empty()
+                                 ? "key " + request.key()
+                                 : "range " + Range(request.key(), request.range_end());
+    out_ << "Permission of " << keys << " is revoked from role " << request.role() << "\n";
+  }
+
  private:
+  static std::string Range(const std::string& key, const std::string& range_end) {
+    // etcdctl closes no bracket behind an open end.
+    const bool open = range_end == std::string_view("\0", 1);
+    return "[" + key + ", " + (open ? "<open ended>" : range_end + ")");
+  }
+  void Keys(const authpb::Permission& permission) {
+    const std::string &key = permission.key(), &range_end = permission.range_end();
+    out_ << "\t" << (range_end.empty() ? key : Range(key, range_end));
+    if (!key.empty() && kvstore::PrefixEnd(key) == range_end) out_ << " (prefix " << key << ")";
+    out_ << "\n";
+  }
   void Record(const mvccpb::KeyValue& kv, bool value_only) {
     if (!value_only) out_ << (options_.hex ? HexEscape(kv.key()) : kv.key()) << "\n";
     out_ << (options_.hex ? HexEscape(kv.value()) : kv.value()) << "\n";

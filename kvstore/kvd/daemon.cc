@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "kvstore/kvd/watch_guard.h"
 #include "kvstore/recovery/force_new_cluster.h"
 #include "kvstore/server/concurrency_service.h"
 #include "kvstore/server/join.h"
@@ -117,6 +118,7 @@ class Daemon {
   std::unique_ptr<raft::TcpTransport> transport_;
   std::unique_ptr<raft::Node> node_;
   std::unique_ptr<WatchHeader> watch_header_;
+  std::unique_ptr<WatchGuard> watch_guard_;
   std::unique_ptr<watch::Hub> hub_;
   std::unique_ptr<watch::Service> watch_;
   std::unique_ptr<rpc::Server> rpc_;
@@ -248,7 +250,10 @@ absl::Status Daemon::Serve() {
   watch_header_ = std::make_unique<WatchHeader>(server_.get());
   watch::ServiceOptions watch_options;
   watch_options.has_leader = [this] { return server_->HasLeader(); };
+  watch_guard_ = std::make_unique<WatchGuard>(&server_->auth_gate());
+  watch_options.guard = watch_guard_.get();
   watch_ = std::make_unique<watch::Service>(*hub_, *watch_header_, watch_options);
+  server_->SetOnAuthChanged([this] { watch_->RecheckRights(); });
   server_->SetOnLeaderMissing([this] { watch_->EndStreamsWithoutLeader(); });
   server_->AddMetrics([this](std::string* out) {
     *out += config_.more_metrics;

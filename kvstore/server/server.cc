@@ -160,6 +160,7 @@ struct Server::Parts {
   base::TimePoint leader_seen{};
   bool leader_missing = false;
   std::function<void()> on_leader_missing;
+  std::function<void()> on_auth_changed;
   std::map<uint64_t, std::string> peers;  // address by id, as the transport knows them
 };
 
@@ -233,6 +234,14 @@ void Server::SetOnLeaderMissing(std::function<void()> callback) {
     parts_->on_leader_missing = std::move(callback);
   });
 }
+
+void Server::SetOnAuthChanged(std::function<void()> callback) {
+  parts_->context.loop->Post([this, callback = std::move(callback)]() mutable {
+    parts_->on_auth_changed = std::move(callback);
+  });
+}
+
+AuthGate& Server::auth_gate() { return *parts_->auth_gate; }
 
 void Server::Stop() {
   if (!parts_->started.load()) return;
@@ -308,6 +317,12 @@ void Server::OnAlarmsChanged() {
   parts_->context.corrupt.store(context.machine->HasAlarm(pb::CORRUPT));
 }
 
+void Server::OnAuthChanged() {
+  PostToLoop([this] {
+    if (parts_->on_auth_changed) parts_->on_auth_changed();
+  });
+}
+
 void Server::OnTokenAssigned(const std::string& user, const std::string& token) {
   parts_->tokens.simple().Assign(user, token, parts_->context.loop->Now());
 }
@@ -317,6 +332,7 @@ void Server::OnTokensRevoked(const std::string& user) { parts_->tokens.simple().
 void Server::OnReset() {
   // Passwords may have changed in what the snapshot covers.
   parts_->tokens.simple().Revoke("");
+  OnAuthChanged();
   PostToLoop([this] {
     parts_->proposals.OnReset();
     ReadState();

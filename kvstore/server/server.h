@@ -24,6 +24,7 @@
 
 #include "base/file.h"
 #include "kvstore/apply/state_machine.h"
+#include "kvstore/server/auth_gate.h"
 #include "kvstore/server/identity.h"
 #include "raft/driver/node.h"
 #include "rpc/server.h"
@@ -74,6 +75,11 @@ class Server final : public ApplySink {
   // Called on the loop when there has been no leader for three election timeouts.
   void SetOnLeaderMissing(std::function<void()> callback);
 
+  // Called on the loop when what users may do has changed.
+  void SetOnAuthChanged(std::function<void()> callback);
+  // Who a client is, and what it may; for services beside this one's.
+  AuthGate& auth_gate();
+
   // Fails what waits and takes no more. Blocks until the loops have let go;
   // not on one of them. Idempotent.
   void Stop();
@@ -94,6 +100,7 @@ class Server final : public ApplySink {
   void OnLeaseCheckpointed(const Lease& lease) override;
   void OnMembersChanged() override;
   void OnAlarmsChanged() override;
+  void OnAuthChanged() override;
   void OnTokenAssigned(const std::string& user, const std::string& token) override;
   void OnTokensRevoked(const std::string& user) override;
   void OnReset() override;
