@@ -56,6 +56,12 @@ class WatchHeader final : public watch::HeaderSource {
   const Server* const server_;
 };
 
+uint64_t UnixMs() {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                   std::chrono::system_clock::now().time_since_epoch())
+                                   .count());
+}
+
 // Runs `task` on the loop and waits for it.
 void RunOn(base::Loop& loop, base::Task task) {
   std::promise<void> done;
@@ -157,6 +163,8 @@ absl::Status Daemon::Start() {
   }
 
   ServerOptions options;
+  KEEL_ASSIGN_OR_RETURN(options.tokens, Tokens::Create(config_.auth_token, config_.auth_token_ttl,
+                                                       UnixMs));
   options.config = config_;
   options.identity = identity;
   options.loop = &io_;

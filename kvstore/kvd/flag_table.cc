@@ -112,7 +112,7 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kSecurity, "cors", kText, kRefused, "*", "origins are not checked: any page may call the JSON gateway, as by default in etcd"},
     {kSecurity, "host-whitelist", kText, kRefused, "*", "host names of requests are not checked"},
 
-    {kAuth, "auth-token", kText, kUsed, "simple", "Kind of token that users get for their password: simple."},
+    {kAuth, "auth-token", kText, kUsed, "simple", "Tokens that users get for a password: simple, or jwt,sign-method=...,priv-key=FILE,..."},
     {kAuth, "bcrypt-cost", kNumber, kUsed, "10", "Cost of hashing passwords, 4 to 31: each step doubles it."},
     {kAuth, "auth-token-ttl", kNumber, kUsed, "300", "Seconds after which a simple token that is not used expires."},
 

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "kvstore/apply/access.h"
 #include "kvstore/auth/errors.h"
+#include "kvstore/auth/tokens.h"
 #include "kvstore/server/service.h"
 
 namespace keel::kvstore {

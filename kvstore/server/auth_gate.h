@@ -20,12 +20,13 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "kvstore/auth/state.h"
-#include "kvstore/auth/tokens.h"
 #include "kvstore/server/context.h"
 #include "kvstore/server/read_gate.h"
 #include "rpc/server.h"
 
 namespace keel::kvstore {
+
+class Tokens;
 
 // Whether a caller may make a request (its bytes, which parse).
 using AccessCheck = absl::Status (*)(const AuthState& auth, const Caller& caller,

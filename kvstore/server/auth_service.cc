@@ -271,7 +271,8 @@ void AuthService::AssignToken(Call call, uint64_t revision, int tries) {
   command.set_checked_revision(revision);
   proposals_->Propose(
       CommandField::kAuthenticate, command.SerializeAsString(),
-      [this, call = std::move(call), tries](absl::Status error, ApplyResult* result) mutable {
+      [this, call = std::move(call), revision, tries](absl::Status error,
+                                                      ApplyResult* result) mutable {
         if (!error.ok()) return call->Finish(std::move(error));
         if (result->status == ErrAuthOldRevision() && tries < kMaxTries) {
           base::Loop& loop = call->loop();
@@ -280,8 +281,27 @@ void AuthService::AssignToken(Call call, uint64_t revision, int tries) {
           });
         }
         if (!result->status.ok()) return call->Finish(std::move(result->status));
-        call->Reply(WithHeader(*context_, result->revision, result->body));
+        ReplyToken(std::move(call), *result, revision);
       });
+}
+
+void AuthService::ReplyToken(Call call, ApplyResult& result, uint64_t revision) {
+  if (tokens_->are_simple()) {
+    return call->Reply(WithHeader(*context_, result.revision, result.body));
+  }
+  const Call to = call;
+  const bool taken = workers_.Post([this, call = std::move(call), revision,
+                                    at = result.revision] {
+    pb::AuthenticateRequest request;
+    const std::string_view bytes = call->request();
+    request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+    absl::StatusOr<std::string> token = tokens_->Sign({request.name(), revision});
+    if (!token.ok()) return call->Finish(token.status());
+    pb::AuthenticateResponse response;
+    response.set_token(*std::move(token));
+    call->Reply(WithHeader(*context_, at, response.SerializeAsString()));
+  });
+  if (!taken) to->Finish(ErrTooManyRequests());
 }
 
 }  // namespace keel::kvstore

@@ -35,6 +35,8 @@ class AuthService {
   void CheckPassword(Call call, int tries);
   // With a password found right at `revision`.
   void AssignToken(Call call, uint64_t revision, int tries);
+  // The answer to a login that the log has let pass.
+  void ReplyToken(Call call, ApplyResult& result, uint64_t revision);
   void UserAdd(Call call);
   void ChangePassword(Call call);
   // `then` gets a new hash, on the loop of the call.

@@ -95,7 +95,7 @@ absl::Status ServerConfig::Validate() const {
   if (io_threads == 0 || io_threads > 64) {
     return absl::InvalidArgumentError("--experimental-io-threads must be between 1 and 64");
   }
-  if (auth_token != "simple") {
+  if (auth_token != "simple" && !auth_token.starts_with("jwt,")) {
     return absl::InvalidArgumentError(StrCat("--auth-token: '", auth_token, "' is not known"));
   }
   if (auth_token_ttl <= base::Duration::zero()) {

@@ -94,7 +94,10 @@ struct Server::Parts {
         lessor(LessorOptions(options.loop, context.config, &proposals)),
         space(&context, &proposals, options.fs != nullptr ? options.fs : &base::PosixFileSystem()),
         compactor(&context, &proposals),
-        tokens(context.config.auth_token_ttl),
+        tokens(options.tokens != nullptr
+                   ? std::move(options.tokens)
+                   : std::make_unique<Tokens>(context.config.auth_token_ttl, nullptr,
+                                              context.unix_ms)),
         snapshots(&context, options.fs != nullptr ? options.fs : &base::PosixFileSystem()) {
     context.loop = options.loop;
     context.io_loops = std::move(options.io_loops);
@@ -107,9 +110,9 @@ struct Server::Parts {
     KEEL_CHECK(!all.empty() && &all[0]->loop() == context.loop);
     context.space = &space;
     calls.emplace(&context, all[0]);
-    auth_gate.emplace(&context, &tokens, all);
+    auth_gate.emplace(&context, tokens.get(), all);
     context.auth_gate = &*auth_gate;
-    auth.emplace(&context, &proposals, &*auth_gate, &tokens);
+    auth.emplace(&context, &proposals, &*auth_gate, tokens.get());
     kv.emplace(&context, &proposals, &*auth_gate);
     corruption.emplace(&context, &proposals, &*calls);
     lease.emplace(&context, &proposals, all[0], &lessor, &*calls);
@@ -137,7 +140,7 @@ struct Server::Parts {
   std::optional<CorruptionCheck> corruption;
   SpaceWatch space;
   AutoCompactor compactor;
-  Tokens tokens;
+  std::unique_ptr<Tokens> tokens;
   std::optional<AuthGate> auth_gate;
   std::optional<AuthService> auth;
   SnapshotService snapshots;
@@ -324,14 +327,14 @@ void Server::OnAuthChanged() {
 }
 
 void Server::OnTokenAssigned(const std::string& user, const std::string& token) {
-  parts_->tokens.simple().Assign(user, token, parts_->context.loop->Now());
+  parts_->tokens->simple().Assign(user, token, parts_->context.loop->Now());
 }
 
-void Server::OnTokensRevoked(const std::string& user) { parts_->tokens.simple().Revoke(user); }
+void Server::OnTokensRevoked(const std::string& user) { parts_->tokens->simple().Revoke(user); }
 
 void Server::OnReset() {
   // Passwords may have changed in what the snapshot covers.
-  parts_->tokens.simple().Revoke("");
+  parts_->tokens->simple().Revoke("");
   OnAuthChanged();
   PostToLoop([this] {
     parts_->proposals.OnReset();
@@ -432,6 +435,7 @@ void Server::Tick() {
   }
   parts_->space.Tick();
   if (parts_->ticks++ % kTicksPerSecond != 0) return;
+  parts_->tokens->simple().Sweep(now);
   parts_->compactor.Tick();
   parts_->corruption->Tick();
   parts_->metrics.Tick();

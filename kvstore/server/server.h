@@ -24,6 +24,7 @@
 
 #include "base/file.h"
 #include "kvstore/apply/state_machine.h"
+#include "kvstore/auth/tokens.h"
 #include "kvstore/server/auth_gate.h"
 #include "kvstore/server/identity.h"
 #include "raft/driver/node.h"
@@ -39,6 +40,7 @@ struct ServerOptions {
   std::vector<base::Loop*> worker_loops;  // at least one
   base::FileSystem* fs = nullptr;         // null: PosixFileSystem()
   std::function<uint64_t()> unix_ms;      // wall clock; null: the system's
+  std::unique_ptr<Tokens> tokens;         // null: simple ones, of config.auth_token_ttl
 };
 
 class Server final : public ApplySink {

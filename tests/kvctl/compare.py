@@ -145,6 +145,45 @@ LAST = [
     (["elect"], ""), (["elect", "a", "b", "c"], ""), (["elect", "-l", "a", "b"], ""), (["elect", "a"], ""),
 ]
 
+# Users and roles; at the very end, for they lock the door.
+ROOT = ["--user", "root:rootpw"]
+JANE = ["--user", "jane", "--password", "pw"]
+for form in ("simple", "fields", "json", "protobuf", "table"):
+    w = ["-w", form]
+    LAST += [(w + c, "") for c in [
+        ["role", "add", "r"], ["role", "add", "r"], ["role", "grant-permission", "r", "readwrite", "a", "c"],
+        ["role", "grant-permission", "r", "READ", "p/", "--prefix"], ["role", "grant-permission", "r", "write", "z", "--from-key"],
+        ["role", "grant-permission", "r", "read", "foo"], ["role", "grant-permission", "r", "read", "", "--prefix"],
+        ["role", "get", "r"], ["role", "list"], ["role", "get", "none"],
+        ["user", "add", "jane:pw"], ["user", "add", "jane:pw"], ["user", "add", "cert", "--no-password"],
+        ["user", "grant-role", "jane", "r"], ["user", "grant-role", "jane", "none"], ["user", "get", "jane"], ["user", "list"],
+        ["user", "get", "nobody"],
+        ["role", "revoke-permission", "r", "foo"], ["role", "revoke-permission", "r", "p/", "--prefix"],
+        ["role", "revoke-permission", "r", "z", "--from-key"], ["role", "revoke-permission", "r", "a", "c"],
+        ["role", "revoke-permission", "r", "foo"],
+        ["user", "revoke-role", "jane", "r"], ["user", "revoke-role", "jane", "r"],
+        ["user", "delete", "jane"], ["user", "delete", "cert"], ["user", "delete", "cert"], ["role", "delete", "r"], ["role", "delete", "r"],
+    ]]
+    LAST += [(w + ["user", "add", "jim", "--interactive=false"], "pw\n"),
+             (w + ["user", "passwd", "jim", "--interactive=false"], "new\n"), (w + ["user", "delete", "jim"], "")]
+LAST += [
+    (["auth", "enable"], ""), (["auth", "disable"], ""), (["auth", "enable", "x"], ""), (["auth", "disable", "x"], ""),
+    (["user", "add"], ""), (["user", "add", ":pw"], ""), (["user", "get"], ""), (["user", "delete"], ""), (["user", "passwd"], ""),
+    (["user", "list", "x"], ""), (["user", "grant-role", "a"], ""), (["user", "revoke-role", "a"], ""),
+    (["role", "add"], ""), (["role", "get"], ""), (["role", "delete"], ""), (["role", "list", "x"], ""),
+    (["role", "grant-permission", "a"], ""), (["role", "grant-permission", "a", "bad", "k"], ""),
+    (["role", "grant-permission", "a", "read", "k", "l", "--prefix"], ""), (["role", "grant-permission", "a", "read", "k", "--prefix", "--from-key"], ""),
+    (["role", "revoke-permission", "a"], ""),
+    (["user", "add", "root:rootpw"], ""), (["auth", "enable"], ""), (["auth", "enable"], ""), (["get", "a"], ""),
+    (ROOT + ["role", "get", "root"], ""), (ROOT + ["user", "get", "root", "--detail"], ""),
+    (ROOT + ["role", "add", "r"], ""), (ROOT + ["role", "grant-permission", "r", "readwrite", "a", "c"], ""),
+    (ROOT + ["user", "add", "jane:pw"], ""), (ROOT + ["user", "grant-role", "jane", "r"], ""),
+    (ROOT + ["user", "get", "jane", "--detail"], ""),
+    (JANE + ["put", "a", "1"], ""), (JANE + ["get", "a", "c"], ""), (JANE + ["put", "c", "1"], ""), (JANE + ["get", "", "--prefix"], ""),
+    (JANE + ["lease", "grant", "300"], ""), (JANE + ["user", "list"], ""), (JANE + ["watch", "d"], ""), (["--user", "jane:bad", "get", "a"], ""),
+    (["--user", "jane"] + ["get", "b"], "pw\n"), (ROOT + ["auth", "disable"], ""), (ROOT + ["get", "a"], ""),
+]
+
 
 class Server:
     """One fresh member; the same ids whenever the ports are the same."""
