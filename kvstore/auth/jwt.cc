@@ -34,10 +34,10 @@ using google::protobuf::Struct;
 using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
 
-enum class Family { kHmac, kRsa, kRsaPss, kEcdsa, kEdDsa };
+enum class KeyKind { kHmac, kRsa, kRsaPss, kEcdsa, kEdDsa };
 
 struct Method {
-  Family family;
+  KeyKind kind;
   const EVP_MD* (*digest)();  // null: the algorithm brings its own
   int curve_bits;             // ECDSA
 };
@@ -46,13 +46,13 @@ const EVP_MD* NoDigest() { return nullptr; }
 
 const std::map<std::string, Method>& Methods() {
   static const auto* const methods = new std::map<std::string, Method>{
-      {"HS256", {Family::kHmac, EVP_sha256, 0}},    {"HS384", {Family::kHmac, EVP_sha384, 0}},
-      {"HS512", {Family::kHmac, EVP_sha512, 0}},    {"RS256", {Family::kRsa, EVP_sha256, 0}},
-      {"RS384", {Family::kRsa, EVP_sha384, 0}},     {"RS512", {Family::kRsa, EVP_sha512, 0}},
-      {"PS256", {Family::kRsaPss, EVP_sha256, 0}},  {"PS384", {Family::kRsaPss, EVP_sha384, 0}},
-      {"PS512", {Family::kRsaPss, EVP_sha512, 0}},  {"ES256", {Family::kEcdsa, EVP_sha256, 256}},
-      {"ES384", {Family::kEcdsa, EVP_sha384, 384}}, {"ES512", {Family::kEcdsa, EVP_sha512, 521}},
-      {"EdDSA", {Family::kEdDsa, NoDigest, 0}},
+      {"HS256", {KeyKind::kHmac, EVP_sha256, 0}},    {"HS384", {KeyKind::kHmac, EVP_sha384, 0}},
+      {"HS512", {KeyKind::kHmac, EVP_sha512, 0}},    {"RS256", {KeyKind::kRsa, EVP_sha256, 0}},
+      {"RS384", {KeyKind::kRsa, EVP_sha384, 0}},     {"RS512", {KeyKind::kRsa, EVP_sha512, 0}},
+      {"PS256", {KeyKind::kRsaPss, EVP_sha256, 0}},  {"PS384", {KeyKind::kRsaPss, EVP_sha384, 0}},
+      {"PS512", {KeyKind::kRsaPss, EVP_sha512, 0}},  {"ES256", {KeyKind::kEcdsa, EVP_sha256, 256}},
+      {"ES384", {KeyKind::kEcdsa, EVP_sha384, 384}}, {"ES512", {KeyKind::kEcdsa, EVP_sha512, 521}},
+      {"EdDSA", {KeyKind::kEdDsa, NoDigest, 0}},
   };
   return *methods;
 }
@@ -70,17 +70,17 @@ Key ReadKey(const std::string& pem, bool is_private) {
 }
 
 bool IsFor(const Method& method, const EVP_PKEY* key) {
-  const int kind = EVP_PKEY_get_base_id(key);
-  switch (method.family) {
-    case Family::kRsa:
-      return kind == EVP_PKEY_RSA;
-    case Family::kRsaPss:
-      return kind == EVP_PKEY_RSA || kind == EVP_PKEY_RSA_PSS;
-    case Family::kEcdsa:
-      return kind == EVP_PKEY_EC && EVP_PKEY_get_bits(key) == method.curve_bits;
-    case Family::kEdDsa:
-      return kind == EVP_PKEY_ED25519;
-    case Family::kHmac:
+  const int id = EVP_PKEY_get_base_id(key);
+  switch (method.kind) {
+    case KeyKind::kRsa:
+      return id == EVP_PKEY_RSA;
+    case KeyKind::kRsaPss:
+      return id == EVP_PKEY_RSA || id == EVP_PKEY_RSA_PSS;
+    case KeyKind::kEcdsa:
+      return id == EVP_PKEY_EC && EVP_PKEY_get_bits(key) == method.curve_bits;
+    case KeyKind::kEdDsa:
+      return id == EVP_PKEY_ED25519;
+    case KeyKind::kHmac:
       break;
   }
   return false;
@@ -145,7 +145,7 @@ std::string ToDer(const Method& method, const std::string& raw) {
 }
 
 bool UsePss(const Method& method, EVP_PKEY_CTX* context) {
-  return method.family != Family::kRsaPss ||
+  return method.kind != KeyKind::kRsaPss ||
          (EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1);
 }
@@ -224,7 +224,7 @@ class OpenSslJwt final : public Jwt {
   }
 
   std::string Signature(std::string_view text) const {
-    if (method_.family == Family::kHmac) return Mac(text);
+    if (method_.kind == KeyKind::kHmac) return Mac(text);
     const DigestContext context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
     EVP_PKEY_CTX* key_context = nullptr;
     size_t size = 0;
@@ -240,16 +240,16 @@ class OpenSslJwt final : public Jwt {
       return {};
     }
     signature.resize(size);
-    return method_.family == Family::kEcdsa ? FromDer(method_, signature) : signature;
+    return method_.kind == KeyKind::kEcdsa ? FromDer(method_, signature) : signature;
   }
 
   bool Matches(std::string_view text, std::string signature) const {
-    if (method_.family == Family::kHmac) {
+    if (method_.kind == KeyKind::kHmac) {
       const std::string mac = Mac(text);
       return !mac.empty() && mac.size() == signature.size() &&
              CRYPTO_memcmp(mac.data(), signature.data(), mac.size()) == 0;
     }
-    if (method_.family == Family::kEcdsa) signature = ToDer(method_, signature);
+    if (method_.kind == KeyKind::kEcdsa) signature = ToDer(method_, signature);
     if (signature.empty()) return false;
     const DigestContext context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
     EVP_PKEY_CTX* key_context = nullptr;
@@ -321,7 +321,7 @@ absl::StatusOr<std::unique_ptr<Jwt>> Jwt::Create(const JwtOptions& options) {
     return absl::InvalidArgumentError(
         StrCat("--auth-token: sign-method '", options.sign_method, "' is not known"));
   }
-  const bool hmac = method->second.family == Family::kHmac;
+  const bool hmac = method->second.kind == KeyKind::kHmac;
   if (hmac && options.private_key.empty()) {
     return absl::InvalidArgumentError("--auth-token: priv-key must hold the secret");
   }

@@ -19,7 +19,7 @@ namespace keel::kvstore {
 namespace {
 
 constexpr size_t kPasswordMax = 72;  // bytes that bcrypt looks at
-constexpr int kNice = 10;            // of the worker threads
+constexpr int kNice = 3;             // of the worker threads
 
 // crypt_rn with memory of its own; empty when it fails.
 std::string Crypt(const std::string& password, const std::string& setting) {
