@@ -204,8 +204,8 @@ TEST_F(ApplyAuthTest, ItIsAllThereAfterARestart) {
   TempDir copy;
   ASSERT_TRUE(machine_->WriteSnapshot(copy / "snapshot").ok());
   TestMachine other(copy / "db");
-  ASSERT_TRUE(other->RestoreSnapshot(copy / "snapshot", {.index = machine_.applied.index, .term = 1})
-                  .ok());
+  ASSERT_TRUE(
+      other->RestoreSnapshot(copy / "snapshot", {.index = machine_.applied.index, .term = 1}).ok());
   const AuthState& auth = other->auth();
   EXPECT_TRUE(auth.enabled());
   EXPECT_EQ(auth.revision(), revision);

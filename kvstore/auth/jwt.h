@@ -5,7 +5,8 @@
 //   KEEL_ASSIGN_OR_RETURN(JwtOptions options,
 //                         ParseJwtOptions("jwt,pub-key=a.pub,priv-key=a.key,sign-method=RS256"));
 //   KEEL_ASSIGN_OR_RETURN(std::unique_ptr<Jwt> jwt, Jwt::Create(options));
-//   KEEL_ASSIGN_OR_RETURN(std::string token, jwt->Sign({.user = "jane", .revision = 7}, unix_seconds));
+//   KEEL_ASSIGN_OR_RETURN(std::string token, jwt->Sign({.user = "jane", .revision = 7},
+//   unix_seconds));
 //
 // Claims: username, revision (of the auth state in which the password was
 // right) and exp. The algorithm must be the configured one: what the token's

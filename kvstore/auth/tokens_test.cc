@@ -27,8 +27,8 @@ TEST(PasswordTest, OnlyTheRightOneMatches) {
 
 TEST(PasswordTest, HashesOfEtcdAreUnderstood) {
   // By golang.org/x/crypto/bcrypt, of "allmine": the vector of its own test.
-  EXPECT_TRUE(PasswordMatches("$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga",
-                              "allmine"));
+  EXPECT_TRUE(
+      PasswordMatches("$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga", "allmine"));
 }
 
 TEST(PasswordTest, RefusesWhatBcryptWouldNotLookAt) {
@@ -94,8 +94,8 @@ TEST(SimpleTokensTest, GoWithTheirUser) {
 
 TEST(SimpleTokensTest, NameTheEntryTheyStandIn) {
   EXPECT_EQ(SimpleTokens::IndexOf("abc.17"), 17u);
-  for (const char* bad : {"", "abc", "abc.", "abc.x", "abc.-1", "abc.1x", "a.b.1",
-                          "abc.99999999999999999999999"}) {
+  for (const char* bad :
+       {"", "abc", "abc.", "abc.x", "abc.-1", "abc.1x", "a.b.1", "abc.99999999999999999999999"}) {
     EXPECT_EQ(SimpleTokens::IndexOf(bad), std::nullopt) << bad;
   }
 }

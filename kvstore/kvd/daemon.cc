@@ -163,8 +163,8 @@ absl::Status Daemon::Start() {
   }
 
   ServerOptions options;
-  KEEL_ASSIGN_OR_RETURN(options.tokens, Tokens::Create(config_.auth_token, config_.auth_token_ttl,
-                                                       UnixMs));
+  KEEL_ASSIGN_OR_RETURN(options.tokens,
+                        Tokens::Create(config_.auth_token, config_.auth_token_ttl, UnixMs));
   options.config = config_;
   options.identity = identity;
   options.loop = &io_;

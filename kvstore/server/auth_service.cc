@@ -269,20 +269,19 @@ void AuthService::AssignToken(Call call, uint64_t revision, int tries) {
   command.set_name(request->name());
   if (tokens_->are_simple()) command.set_random_part(SimpleTokens::RandomPart());
   command.set_checked_revision(revision);
-  proposals_->Propose(
-      CommandField::kAuthenticate, command.SerializeAsString(),
-      [this, call = std::move(call), revision, tries](absl::Status error,
-                                                      ApplyResult* result) mutable {
-        if (!error.ok()) return call->Finish(std::move(error));
-        if (result->status == ErrAuthOldRevision() && tries < kMaxTries) {
-          base::Loop& loop = call->loop();
-          return loop.Post([this, call = std::move(call), tries]() mutable {
-            CheckPassword(std::move(call), tries + 1);
-          });
-        }
-        if (!result->status.ok()) return call->Finish(std::move(result->status));
-        ReplyToken(std::move(call), *result, revision);
-      });
+  proposals_->Propose(CommandField::kAuthenticate, command.SerializeAsString(),
+                      [this, call = std::move(call), revision, tries](absl::Status error,
+                                                                      ApplyResult* result) mutable {
+                        if (!error.ok()) return call->Finish(std::move(error));
+                        if (result->status == ErrAuthOldRevision() && tries < kMaxTries) {
+                          base::Loop& loop = call->loop();
+                          return loop.Post([this, call = std::move(call), tries]() mutable {
+                            CheckPassword(std::move(call), tries + 1);
+                          });
+                        }
+                        if (!result->status.ok()) return call->Finish(std::move(result->status));
+                        ReplyToken(std::move(call), *result, revision);
+                      });
 }
 
 void AuthService::ReplyToken(Call call, ApplyResult& result, uint64_t revision) {
@@ -290,8 +289,7 @@ void AuthService::ReplyToken(Call call, ApplyResult& result, uint64_t revision) 
     return call->Reply(WithHeader(*context_, result.revision, result.body));
   }
   const Call to = call;
-  const bool taken = workers_.Post([this, call = std::move(call), revision,
-                                    at = result.revision] {
+  const bool taken = workers_.Post([this, call = std::move(call), revision, at = result.revision] {
     pb::AuthenticateRequest request;
     const std::string_view bytes = call->request();
     request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));

@@ -94,10 +94,9 @@ struct Server::Parts {
         lessor(LessorOptions(options.loop, context.config, &proposals)),
         space(&context, &proposals, options.fs != nullptr ? options.fs : &base::PosixFileSystem()),
         compactor(&context, &proposals),
-        tokens(options.tokens != nullptr
-                   ? std::move(options.tokens)
-                   : std::make_unique<Tokens>(context.config.auth_token_ttl, nullptr,
-                                              context.unix_ms)),
+        tokens(options.tokens != nullptr ? std::move(options.tokens)
+                                         : std::make_unique<Tokens>(context.config.auth_token_ttl,
+                                                                    nullptr, context.unix_ms)),
         snapshots(&context, options.fs != nullptr ? options.fs : &base::PosixFileSystem()) {
     context.loop = options.loop;
     context.io_loops = std::move(options.io_loops);

@@ -178,7 +178,8 @@ void SnapshotService::RegisterOn(rpc::Server* server) {
   server->RegisterStream(
       "/etcdserverpb.Maintenance/Snapshot",
       [shared = shared_](rpc::ServerCallPtr call) -> std::shared_ptr<rpc::ServerStreamHandler> {
-        if (absl::Status refused = CheckDoor(*call, *shared->context, {.learner_may = true});
+        if (absl::Status refused =
+                CheckStreamDoor(*call, *shared->context, {.learner_may = true, .who = Who::kRoot});
             !refused.ok()) {
           call->Finish(std::move(refused));
           return nullptr;
