@@ -119,8 +119,9 @@ class SnapshotReader final : public rpc::ClientStreamHandler,
 
   // On the loop.
   void Open(ClientCore& core, size_t server) {
-    stream_ = core.channel(server).OpenStream("/etcdserverpb.Maintenance/Snapshot", {},
-                                              shared_from_this());
+    stream_ =
+        core.channel(server).OpenStream("/etcdserverpb.Maintenance/Snapshot",
+                                        {.metadata = core.login().Metadata()}, shared_from_this());
     stream_->Send(std::string());
     stream_->CloseSend();
   }
@@ -161,7 +162,12 @@ absl::Status Client::Snapshot(
   loop().Post([shared = shared_, reader, address] {
     ClientCore& core = *shared->core;
     if (core.closed()) return reader->done.set_value(absl::CancelledError("the client is closed"));
-    reader->Open(core, address.empty() ? 0 : core.IndexOf(address));
+    const size_t server = address.empty() ? 0 : core.IndexOf(address);
+    if (!core.login().needed()) return reader->Open(core, server);
+    core.LogIn([shared, reader, server](const absl::Status& status) {
+      if (!status.ok()) return reader->done.set_value(status);
+      reader->Open(*shared->core, server);
+    });
   });
   return reader->done.get_future().get();
 }
