@@ -13,7 +13,8 @@
 // what is sent during one turn of the loop goes out in one write.
 //
 // Errors besides the server's own statuses: Unavailable when there is no
-// connection ("connect 127.0.0.1:2379: Connection refused") or it is lost
+// connection ("connect 127.0.0.1:2379: Connection refused", "connect
+// 127.0.0.1:2379: tls: certificate has expired (CN=a)") or it is lost
 // mid-call; DeadlineExceeded "context deadline exceeded"; Cancelled after
 // Cancel or when the Channel is closed. Nothing is retried here.
 //
@@ -36,6 +37,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/asio_loop.h"
+#include "base/tls/context.h"
 #include "rpc/message.h"
 
 namespace keel::rpc {
@@ -65,6 +67,10 @@ struct ChannelOptions {
   base::Duration keepalive_timeout = std::chrono::seconds(10);
 
   std::string user_agent = "keel";
+
+  // Made for a client, with the protocol h2; null: plain text. The target's host must stand in the
+  // server's certificate.
+  std::shared_ptr<base::TlsContext> tls;
 };
 
 struct CallOptions {

@@ -81,7 +81,8 @@ void ClientConnection::Submit(std::unique_ptr<ClientCall> owned) {
   std::vector<nghttp2_nv>& headers = core_->header_scratch();
   headers.clear();
   headers.push_back(StaticHeader(":method", "POST"));
-  headers.push_back(StaticHeader(":scheme", "http"));
+  headers.push_back(tls() == nullptr ? StaticHeader(":scheme", "http")
+                                     : StaticHeader(":scheme", "https"));
   headers.push_back(CopiedHeader(":path", call.path));
   headers.push_back(CopiedHeader(":authority", core_->target()));
   headers.push_back(StaticHeader("te", "trailers"));

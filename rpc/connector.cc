@@ -27,6 +27,7 @@ void Connector::Start(const std::string& target, base::Duration limit) {
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   }
+  host_ = host;
   // An address is no work for the resolver's thread.
   boost::system::error_code not_address;
   const auto address = boost::asio::ip::make_address(host, not_address);
@@ -49,9 +50,25 @@ void Connector::Connect(tcp::resolver::results_type found) {
       [self = shared_from_this()](boost::system::error_code error, const tcp::endpoint&) {
         if (self->core_ == nullptr) return;
         if (error) return self->Fail(error.message());
-        self->timer_.cancel();
-        std::exchange(self->core_, nullptr)->Connected(std::move(self->socket_));
+        if (self->core_->options().tls != nullptr) return self->StartTls();
+        self->Done();
       });
+}
+
+void Connector::StartTls() {
+  PrepareSocket(socket_);
+  socket_.StartTls(core_->options().tls->NewSession(socket_.native_handle(), host_));
+  socket_.async_handshake([self = shared_from_this()](boost::system::error_code error) {
+    if (self->core_ == nullptr) return;
+    if (!error) return self->Done();
+    const std::string& why = self->socket_.tls()->error();
+    self->Fail(why.empty() ? error.message() : why);
+  });
+}
+
+void Connector::Done() {
+  timer_.cancel();
+  std::exchange(core_, nullptr)->Connected(std::move(socket_));
 }
 
 void Connector::Fail(std::string_view why) {

@@ -1,4 +1,5 @@
-// One attempt to connect to "host:port", within a time limit.
+// One attempt to connect to "host:port", with TLS where the channel asks for
+// it, within a time limit.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -23,9 +24,12 @@ class Connector : public std::enable_shared_from_this<Connector> {
 
  private:
   void Connect(boost::asio::ip::tcp::resolver::results_type found);
+  void StartTls();
+  void Done();
   void Fail(std::string_view why);
 
   ChannelCore* core_;  // null once told or stopped
+  std::string host_;
   boost::asio::ip::tcp::resolver resolver_;
   Socket socket_;
   boost::asio::steady_timer timer_;

@@ -4,7 +4,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <cctype>
 #include <optional>
@@ -32,9 +31,9 @@ class Http1Connection final : public ServerMember,
  public:
   Http1Connection(std::shared_ptr<ServerLoop> loop, Socket socket)
       : loop_(std::move(loop)),
-        peer_(std::make_shared<const ServerPeer>(
-            ServerPeer{PeerName(socket), &loop_->io->loop(), loop_->mailbox, loop_->registry})),
-        stream_(std::move(socket)) {}
+        peer_(std::make_shared<const ServerPeer>(ServerPeer{
+            PeerName(socket), &loop_->io->loop(), loop_->mailbox, loop_->registry, std::nullopt})),
+        socket_(std::move(socket)) {}
 
   void Start(std::string_view first) {
     loop_->counters.connections_open.Add(1);
@@ -57,7 +56,9 @@ class Http1Connection final : public ServerMember,
     Entry::Disarm();
     ServerMember::unlink();
     loop_->counters.connections_open.Sub(1);
-    stream_.close();
+    if (socket_.tls() != nullptr && socket_.is_open()) socket_.tls()->SayGoodbye();
+    error_code ignored;
+    socket_.close(ignored);
     if (const auto answer = std::exchange(answer_, nullptr)) answer->End(/*cancelled=*/true);
   }
 
@@ -88,8 +89,8 @@ class Http1Connection final : public ServerMember,
     head_parser_.emplace();
     head_parser_->header_limit(loop_->registry->options.max_header_list_bytes);
     head_parser_->body_limit(boost::none);  // decided once the head is known
-    stream_.expires_after(limit);
-    http::async_read_header(stream_, buffer_, *head_parser_,
+    Limit(limit);
+    http::async_read_header(socket_, buffer_, *head_parser_,
                             [self = shared_from_this()](error_code error, size_t bytes) {
                               self->OnHead(error, bytes);
                             });
@@ -119,7 +120,7 @@ class Http1Connection final : public ServerMember,
   }
 
   void BeginAnswer() {
-    stream_.expires_never();
+    Entry::Disarm();
     busy_ = true;
     loop_->counters.http_requests.Add(1);
   }
@@ -159,7 +160,7 @@ class Http1Connection final : public ServerMember,
       whole_->body_limit(limit);
     }
     if (!asks) return OnBodyWanted();
-    boost::asio::async_write(stream_, boost::asio::buffer(kContinue.data(), kContinue.size()),
+    boost::asio::async_write(socket_, boost::asio::buffer(kContinue.data(), kContinue.size()),
                              [self = shared_from_this()](error_code failed, size_t written) {
                                if (self->closed_) return;
                                self->loop_->counters.bytes_sent.Add(written);
@@ -174,7 +175,7 @@ class Http1Connection final : public ServerMember,
       return Dispatch();
     }
     if (whole_->is_done()) return OnBody({}, 0);
-    http::async_read(stream_, buffer_, *whole_,
+    http::async_read(socket_, buffer_, *whole_,
                      [self = shared_from_this()](error_code error, size_t bytes) {
                        self->OnBody(error, bytes);
                      });
@@ -205,8 +206,8 @@ class Http1Connection final : public ServerMember,
     response_.content_length(response.body.size());
     if (!head_) response_.body() = std::move(response.body);
     // A client that does not read its answer is given up in the end.
-    stream_.expires_after(loop_->registry->options.http_idle_timeout);
-    http::async_write(stream_, response_,
+    Limit(loop_->registry->options.http_idle_timeout);
+    http::async_write(socket_, response_,
                       [self = shared_from_this()](error_code error, size_t bytes) {
                         if (self->closed_) return;
                         self->loop_->counters.bytes_sent.Add(bytes);
@@ -218,8 +219,9 @@ class Http1Connection final : public ServerMember,
   void Answered(bool keep) {
     if (keep) return Read(loop_->registry->options.http_idle_timeout);
     // What the client has sent beyond its request must not cost it the answer.
-    PrepareSocket(stream_.socket());
-    CloseLingering(stream_.release_socket());
+    if (socket_.tls() != nullptr) socket_.tls()->SayGoodbye();
+    PrepareSocket(socket_);
+    CloseLingering(std::move(socket_));
     CloseNow();
   }
 
@@ -239,7 +241,7 @@ class Http1Connection final : public ServerMember,
     text += "\r\n";
     // A peer that vanishes without a word shows in the end.
     error_code ignored;
-    stream_.socket().set_option(boost::asio::socket_base::keep_alive(true), ignored);
+    socket_.set_option(boost::asio::socket_base::keep_alive(true), ignored);
     const auto answer =
         std::make_shared<Http1Stream>(shared_from_this(), chunked, pieces_.has_value());
     answer_ = answer;
@@ -255,7 +257,7 @@ class Http1Connection final : public ServerMember,
   // Http1Stream::Connection:
   void OnOutput() override {
     // After what else this turn of the loop sends.
-    boost::asio::post(stream_.get_executor(), [self = shared_from_this()] { self->WriteSome(); });
+    boost::asio::post(socket_.get_executor(), [self = shared_from_this()] { self->WriteSome(); });
   }
   void OnReadingResumed() override {
     if (pieces_) ReadPiece();
@@ -269,7 +271,7 @@ class Http1Connection final : public ServerMember,
       return;
     }
     boost::asio::async_write(
-        stream_, buffers,
+        socket_, buffers,
         [self = shared_from_this(), answer = answer_](error_code error, size_t bytes) {
           if (self->closed_) return;
           self->loop_->counters.bytes_sent.Add(bytes);
@@ -295,6 +297,7 @@ class Http1Connection final : public ServerMember,
   }
 
   void OnDeadline() override { CloseNow(); }
+  void Limit(base::Duration limit) { loop_->io->wheel().Arm(*this, DeadlineWheel::Now() + limit); }
 
   // Brings the next piece of a streamed body to the answer's stream.
   void ReadPiece() {
@@ -306,7 +309,7 @@ class Http1Connection final : public ServerMember,
     reading_piece_ = true;
     piece_.resize(kReadBytes);
     pieces_->get().body() = {piece_.data(), piece_.size(), true};
-    http::async_read_some(stream_, buffer_, *pieces_,
+    http::async_read_some(socket_, buffer_, *pieces_,
                           [self = shared_from_this()](error_code error, size_t bytes) {
                             self->OnPiece(error, bytes);
                           });
@@ -330,7 +333,7 @@ class Http1Connection final : public ServerMember,
   void WatchClient() {
     if (watching_ || closed_ || answer_ == nullptr || buffer_.size() > 0) return;
     watching_ = true;
-    stream_.async_read_some(buffer_.prepare(kReadBytes),
+    socket_.async_read_some(buffer_.prepare(kReadBytes),
                             [self = shared_from_this()](error_code error, size_t bytes) {
                               self->OnWatched(error, bytes);
                             });
@@ -353,7 +356,7 @@ class Http1Connection final : public ServerMember,
 
   const std::shared_ptr<ServerLoop> loop_;
   const std::shared_ptr<const ServerPeer> peer_;
-  boost::beast::basic_stream<boost::asio::ip::tcp, Socket::executor_type> stream_;
+  Socket socket_;
   boost::beast::flat_buffer buffer_;
   // Of one request, one after the other: its head, and its body in one of two ways.
   std::optional<http::request_parser<http::empty_body>> head_parser_;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 
 #include "base/check.h"
 #include "base/strings.h"
@@ -58,6 +59,13 @@ void Http2Connection::StartReading() {
 }
 
 void Http2Connection::WaitReadable() {
+  if (socket_.tls() != nullptr && socket_.tls()->HasPending()) {
+    // Read from the socket already: it need not become readable for them.
+    boost::asio::post(io_->context(), [self = shared_from_this()] {
+      if (!self->closed_) self->OnReadable();
+    });
+    return;
+  }
   socket_.async_wait(Socket::wait_read,
                      [self = shared_from_this()](const boost::system::error_code& error) {
                        if (error || self->closed_) return;
@@ -65,11 +73,36 @@ void Http2Connection::WaitReadable() {
                      });
 }
 
+ssize_t Http2Connection::Read(char* out, size_t size) {
+  if (socket_.tls() == nullptr) return ::recv(socket_.native_handle(), out, size, 0);
+  return socket_.tls()->Read(out, size);
+}
+
+std::string Http2Connection::ReadError(int error) const {
+  if (error == EPROTO && tls() != nullptr) return tls()->error();
+  return strerror(error);
+}
+
+OutBuffer::Result Http2Connection::Write(OutBuffer& out, size_t* written) {
+  base::TlsSession* const tls = socket_.tls();
+  if (tls == nullptr) return out.WriteTo(socket_.native_handle(), written);
+  // What does not go out now stays with `tls`, encrypted.
+  out.MoveTo(*tls);
+  switch (tls->Flush(written)) {
+    case base::TlsSession::Result::kDone:
+      return OutBuffer::Result::kDone;
+    case base::TlsSession::Result::kFailed:
+      return OutBuffer::Result::kError;
+    default:
+      return OutBuffer::Result::kBlocked;
+  }
+}
+
 void Http2Connection::OnReadable() {
   std::vector<char>& buffer = io_->read_buffer();
   heard_at_ = DeadlineWheel::Now();
   for (int i = 0; i < kReadsPerTurn && !closed_; ++i) {
-    const ssize_t n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
+    const ssize_t n = Read(buffer.data(), buffer.size());
     if (n > 0) {
       CountReceived(static_cast<size_t>(n));
       Receive({buffer.data(), static_cast<size_t>(n)});
@@ -81,7 +114,7 @@ void Http2Connection::OnReadable() {
     } else if (errno == EINTR) {
       continue;
     } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
-      Close(absl::UnavailableError(base::StrCat("read: ", strerror(errno))));
+      Close(absl::UnavailableError(base::StrCat("read: ", ReadError(errno))));
     }
     break;
   }
@@ -191,7 +224,7 @@ void Http2Connection::Flush() {
   while (!closed_ && !write_blocked_) {
     if (!Fill(out) || out.empty()) break;
     size_t written = 0;
-    const OutBuffer::Result result = out.WriteTo(socket_.native_handle(), &written);
+    const OutBuffer::Result result = Write(out, &written);
     CountSent(written);
     if (result == OutBuffer::Result::kError) {
       const int error = errno;
@@ -219,8 +252,7 @@ void Http2Connection::WaitWritable() {
       Socket::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
         if (error || self->closed_) return;
         size_t written = 0;
-        const OutBuffer::Result result =
-            self->unwritten_.WriteTo(self->socket_.native_handle(), &written);
+        const OutBuffer::Result result = self->Write(self->unwritten_, &written);
         self->CountSent(written);
         switch (result) {
           case OutBuffer::Result::kBlocked:
@@ -290,6 +322,7 @@ void Http2Connection::Close(absl::Status why) {
   closed_ = true;
   const auto self = shared_from_this();
   keepalive_entry_.Disarm();
+  if (socket_.tls() != nullptr && socket_.is_open()) socket_.tls()->SayGoodbye();
   if (lingering_) {
     CloseLingering(std::move(socket_));
   } else {

@@ -96,6 +96,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   void Terminate(uint32_t error_code);
 
   std::string peer_name() const { return PeerName(socket_); }
+  const base::TlsSession* tls() const { return socket_.tls(); }
   nghttp2_session* session() { return session_; }
   IoLoop& io() { return *io_; }
   // From inside a session callback: stop feeding it, the connection is closed.
@@ -132,6 +133,10 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
                       size_t length, nghttp2_data_source* source, void* user_data);
 
   void WaitReadable();
+  ssize_t Read(char* out, size_t size);
+  std::string ReadError(int error) const;
+  // To the socket, by way of TLS where it has that.
+  OutBuffer::Result Write(OutBuffer& out, size_t* written);
   void OnReadable();
   void WaitWritable();
   void OnKeepalive();

@@ -207,7 +207,7 @@ LocalChannel::LocalChannel(const Server& server, base::Loop& loop, std::string n
     : registry_(server.registry()),
       loop_(loop),
       peer_(std::make_shared<internal::ServerPeer>(
-          internal::ServerPeer{std::move(name), &loop, nullptr, registry_})) {}
+          internal::ServerPeer{std::move(name), &loop, nullptr, registry_, std::nullopt})) {}
 
 LocalChannel::~LocalChannel() {
   for (const auto& weak : calls_) {

@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kGatherMax = 64;
 // What an idle buffer may keep.
 constexpr size_t kKeepBytesMax = 1024 * 1024;
+// The most that one record of TLS carries (RFC 8446, section 5.1).
+constexpr size_t kRecordBytes = 16 * 1024;
 }  // namespace
 
 void OutBuffer::Append(std::string_view bytes) {
@@ -54,6 +56,37 @@ OutBuffer::Result OutBuffer::WriteTo(int fd, size_t* written) {
   }
   Clear();
   return Result::kDone;
+}
+
+void OutBuffer::MoveTo(base::TlsSession& tls) {
+  // Small pieces share a record: each costs 22 bytes and a call of the cipher.
+  std::array<char, kRecordBytes> record;
+  size_t filled = 0;
+  const auto flush = [&] {
+    tls.Encrypt({record.data(), filled});
+    filled = 0;
+  };
+  for (size_t i = first_; i < segments_.size(); ++i) {
+    const Segment& segment = segments_[i];
+    std::string_view rest(
+        segment.external != nullptr ? segment.external : copied_.data() + segment.offset,
+        segment.size);
+    while (!rest.empty()) {
+      if (filled == 0 && rest.size() >= kRecordBytes) {
+        const size_t whole = rest.size() - rest.size() % kRecordBytes;
+        tls.Encrypt(rest.substr(0, whole));
+        rest.remove_prefix(whole);
+        continue;
+      }
+      const size_t take = std::min(rest.size(), kRecordBytes - filled);
+      std::copy_n(rest.data(), take, record.data() + filled);
+      filled += take;
+      rest.remove_prefix(take);
+      if (filled == kRecordBytes) flush();
+    }
+  }
+  if (filled > 0) flush();
+  Clear();
 }
 
 void OutBuffer::Consume(size_t bytes) {

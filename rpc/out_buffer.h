@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/tls/session.h"
 #include "rpc/message.h"
 
 namespace keel::rpc::internal {
@@ -30,6 +31,9 @@ class OutBuffer {
   // Writes to a non-blocking socket until it takes no more. kError leaves errno.
   // `written` is increased.
   Result WriteTo(int fd, size_t* written);
+
+  // Encrypts all of it, and is empty then.
+  void MoveTo(base::TlsSession& tls);
 
   // What is in it, for tests and messages.
   std::string ToString() const;

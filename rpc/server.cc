@@ -49,8 +49,11 @@ class Accepted {
 // One listening socket; accepts on the first loop, for all of them in turn.
 class Listener : public std::enable_shared_from_this<Listener> {
  public:
-  Listener(ServerShared& shared, tcp::acceptor acceptor)
-      : shared_(shared), acceptor_(std::move(acceptor)), retry_(acceptor_.get_executor()) {}
+  Listener(ServerShared& shared, tcp::acceptor acceptor, std::shared_ptr<base::TlsContext> tls)
+      : shared_(shared),
+        acceptor_(std::move(acceptor)),
+        tls_(std::move(tls)),
+        retry_(acceptor_.get_executor()) {}
 
   void Accept();
   void Close() {
@@ -62,6 +65,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
  private:
   ServerShared& shared_;  // lives until the listener is closed
   tcp::acceptor acceptor_;
+  const std::shared_ptr<base::TlsContext> tls_;  // null: plain
   boost::asio::steady_timer retry_;
 };
 
@@ -99,13 +103,14 @@ void Listener::Accept() {
         }
         const auto loop = self->shared_.NextLoop().shared_from_this();
         if (loop->io->loop().InLoop()) {
-          loop->Accept(std::move(socket));
+          loop->Accept(std::move(socket), self->tls_);
         } else {
           const tcp protocol = self->acceptor_.local_endpoint().protocol();
-          boost::asio::post(loop->io->context(),
-                            [loop, accepted = Accepted(socket.release(), protocol)]() mutable {
-                              loop->Accept(accepted.Take(loop->io->context()));
-                            });
+          boost::asio::post(
+              loop->io->context(),
+              [loop, tls = self->tls_, accepted = Accepted(socket.release(), protocol)]() mutable {
+                loop->Accept(accepted.Take(loop->io->context()), tls);
+              });
         }
         self->Accept();
       });
@@ -200,7 +205,8 @@ void Server::SetHttpHandler(HttpHandler handler, HttpStreamsBody streams_body) {
   shared_->registry->http_streams_body = std::move(streams_body);
 }
 
-absl::StatusOr<uint16_t> Server::Listen(const std::string& host, uint16_t port) {
+absl::StatusOr<uint16_t> Server::Listen(const std::string& host, uint16_t port,
+                                        std::shared_ptr<base::TlsContext> tls) {
   KEEL_CHECK(!shared_->stopped.load() && !shared_->asio_loops.empty());
   auto acceptor = internal::Open(shared_->asio_loops[0]->context(), host, port);
   if (!acceptor.ok()) return acceptor.status();
@@ -210,7 +216,8 @@ absl::StatusOr<uint16_t> Server::Listen(const std::string& host, uint16_t port) 
     }
   }
   const uint16_t bound = acceptor->local_endpoint().port();
-  auto listener = std::make_shared<internal::Listener>(*shared_, *std::move(acceptor));
+  auto listener =
+      std::make_shared<internal::Listener>(*shared_, *std::move(acceptor), std::move(tls));
   shared_->asio_loops[0]->Dispatch([shared = shared_, listener] {
     if (shared->stopped.load()) return listener->Close();
     shared->listeners.push_back(listener);
@@ -296,6 +303,8 @@ ServerStats Server::Stats() const {
     stats.bytes_sent += counters.bytes_sent.Get();
     stats.http_requests += counters.http_requests.Get();
     stats.connections_refused_as_flood += counters.floods.Get();
+    stats.tls_handshakes += counters.tls_handshakes.Get();
+    stats.tls_handshakes_failed += counters.tls_handshakes_failed.Get();
     for (size_t i = 0; i < stats.methods.size(); ++i) {
       const internal::MethodCounters& from = counters.methods[i];
       ServerStats::Method& to = stats.methods[i];

@@ -36,6 +36,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/asio_loop.h"
+#include "base/tls/context.h"
 #include "rpc/http.h"
 #include "rpc/message.h"
 #include "rpc/server_call.h"
@@ -71,8 +72,9 @@ struct ServerOptions {
   // --grpc-keepalive-timeout)
   base::Duration keepalive_interval = std::chrono::hours(2);
   base::Duration keepalive_timeout = std::chrono::seconds(20);
-  // For the first complete HTTP/2 preface or HTTP/1 request, and between the
-  // requests of a kept-alive HTTP/1 connection.
+  // For the handshake of TLS and the first complete HTTP/2 preface, or HTTP/1
+  // request, together; and between the requests of a kept-alive HTTP/1
+  // connection.
   base::Duration handshake_timeout = std::chrono::seconds(10);
   base::Duration http_idle_timeout = std::chrono::seconds(120);
 
@@ -104,6 +106,8 @@ struct ServerStats {
   uint64_t bytes_sent = 0;
   uint64_t http_requests = 0;
   uint64_t connections_refused_as_flood = 0;
+  uint64_t tls_handshakes = 0;
+  uint64_t tls_handshakes_failed = 0;
   std::vector<Method> methods;  // in order of registration
 };
 
@@ -143,7 +147,10 @@ class Server {
   // (0: a free one), and returns the port. May be called for several
   // addresses. Resolving a name may block. Errors name the address: Unavailable
   // "listen 127.0.0.1:2379: address already in use", and others.
-  absl::StatusOr<uint16_t> Listen(const std::string& host, uint16_t port);
+  // With `tls` (made for a server, with the protocols h2 and http/1.1) nothing but TLS is taken;
+  // a connection whose handshake fails is closed, counted, and logged with the cause.
+  absl::StatusOr<uint16_t> Listen(const std::string& host, uint16_t port,
+                                  std::shared_ptr<base::TlsContext> tls = nullptr);
 
   // Accepts no more, lets the calls in progress end (clients are told by
   // GOAWAY to take new ones elsewhere) and then closes; what is left after

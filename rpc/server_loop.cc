@@ -5,7 +5,10 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+#include "base/strings.h"
 #include "rpc/http1_connection.h"
+#include "rpc/linger.h"
 #include "rpc/server_connection.h"
 
 namespace keel::rpc::internal {
@@ -13,6 +16,10 @@ namespace keel::rpc::internal {
 // --- telling the protocols apart -------------------------------------------------
 
 namespace {
+
+// Lines about clients that are turned away, at most.
+constexpr uint32_t kRejectLogBurst = 20;
+constexpr uint32_t kRejectLogsPerSecond = 5;
 
 constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -24,15 +31,22 @@ class NewConnection final : public ServerMember,
   NewConnection(std::shared_ptr<ServerLoop> loop, Socket socket)
       : loop_(std::move(loop)), socket_(std::move(socket)) {}
 
-  void Start() {
+  void Start(const std::shared_ptr<base::TlsContext>& tls) {
     PrepareSocket(socket_);
     loop_->Join(*this);
     loop_->io->wheel().Arm(*this,
                            DeadlineWheel::Now() + loop_->registry->options.handshake_timeout);
-    Wait();
+    if (tls == nullptr) return Wait();
+    in_handshake_ = true;
+    peer_ = PeerName(socket_);
+    socket_.StartTls(tls->NewSession(socket_.native_handle(), ""));
+    WaitFor(Socket::wait_read);
   }
 
-  void OnDeadline() override { CloseNow(); }
+  void OnDeadline() override {
+    if (in_handshake_) loop_->RejectedByTls(peer_, "tls: the handshake timed out");
+    CloseNow();
+  }
   void StartDrain() override { CloseNow(); }
   void CloseNow() override {
     Leave();
@@ -42,17 +56,44 @@ class NewConnection final : public ServerMember,
 
  private:
   void Wait() {
-    socket_.async_wait(Socket::wait_read,
-                       [self = shared_from_this()](const boost::system::error_code& error) {
-                         if (!error && self->socket_.is_open()) self->Look();
-                       });
+    if (socket_.tls() != nullptr && socket_.tls()->HasPending()) return Look();
+    WaitFor(Socket::wait_read);
+  }
+
+  void WaitFor(Socket::wait_type what) {
+    socket_.async_wait(what, [self = shared_from_this()](const boost::system::error_code& error) {
+      if (error || !self->socket_.is_open()) return;
+      if (self->in_handshake_) return self->Handshake();
+      self->Look();
+    });
+  }
+
+  void Handshake() {
+    switch (socket_.tls()->Handshake()) {
+      case base::TlsSession::Result::kDone:
+        in_handshake_ = false;
+        loop_->counters.tls_handshakes.Add(1);
+        return Wait();
+      case base::TlsSession::Result::kWantRead:
+        return WaitFor(Socket::wait_read);
+      case base::TlsSession::Result::kWantWrite:
+        return WaitFor(Socket::wait_write);
+      case base::TlsSession::Result::kFailed:
+        loop_->RejectedByTls(peer_, socket_.tls()->error());
+        Leave();
+        return CloseLingering(std::move(socket_));  // the alert that says why shall arrive
+    }
+  }
+
+  ssize_t Read(char* out, size_t size) {
+    return socket_.tls() == nullptr ? ::recv(socket_.native_handle(), out, size, 0)
+                                    : socket_.tls()->Read(out, size);
   }
 
   void Look() {
     // Reads no more than the preface, so that nothing has to be given back.
     char buffer[kHttp2Preface.size()];
-    const ssize_t n =
-        ::recv(socket_.native_handle(), buffer, kHttp2Preface.size() - seen_.size(), 0);
+    const ssize_t n = Read(buffer, kHttp2Preface.size() - seen_.size());
     if (n == 0) return CloseNow();
     if (n < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return Wait();
@@ -78,6 +119,8 @@ class NewConnection final : public ServerMember,
 
   const std::shared_ptr<ServerLoop> loop_;
   Socket socket_;
+  bool in_handshake_ = false;  // of TLS
+  std::string peer_;           // of a connection with TLS
   std::string seen_;
 };
 
@@ -89,13 +132,26 @@ ServerLoop::ServerLoop(base::AsioLoop& loop, std::shared_ptr<const ServerRegistr
     : io(IoLoop::Create(loop)),
       mailbox(std::make_shared<ServerMailbox>(loop, &ServerConnection::Handle)),
       registry(std::move(methods)),
-      counters(registry->methods_in_order.size()) {}
+      counters(registry->methods_in_order.size()),
+      reject_logs_(kRejectLogBurst, kRejectLogsPerSecond, DeadlineWheel::Now()) {}
 
-void ServerLoop::Accept(Socket socket) {
+void ServerLoop::RejectedByTls(const std::string& peer, std::string_view why) {
+  counters.tls_handshakes_failed.Add(1);
+  if (!reject_logs_.Take(&DeadlineWheel::Now)) {
+    ++rejects_unlogged_;
+    return;
+  }
+  base::Log().warn(
+      "rejected connection remote={} error=\"{}\"{}", peer, why,
+      rejects_unlogged_ == 0 ? "" : base::StrCat(" not_logged_before=", rejects_unlogged_));
+  rejects_unlogged_ = 0;
+}
+
+void ServerLoop::Accept(Socket socket, const std::shared_ptr<base::TlsContext>& tls) {
   if (closed_ || draining_) return;
   mailbox->EnterLoop();
   counters.connections_accepted.Add(1);
-  std::make_shared<NewConnection>(shared_from_this(), std::move(socket))->Start();
+  std::make_shared<NewConnection>(shared_from_this(), std::move(socket))->Start(tls);
 }
 
 void ServerLoop::Join(ServerMember& member) { members_.push_back(member); }

@@ -15,6 +15,7 @@
 #include "rpc/mailbox.h"
 #include "rpc/server.h"
 #include "rpc/socket.h"
+#include "rpc/token_bucket.h"
 
 namespace keel::rpc::internal {
 
@@ -64,6 +65,8 @@ struct ServerCounters {
   Counter bytes_sent;
   Counter http_requests;
   Counter floods;
+  Counter tls_handshakes;
+  Counter tls_handshakes_failed;
   std::vector<MethodCounters> methods;
 };
 
@@ -102,8 +105,11 @@ class ServerLoop : public std::enable_shared_from_this<ServerLoop> {
  public:
   ServerLoop(base::AsioLoop& loop, std::shared_ptr<const ServerRegistry> methods);
 
-  // A socket just accepted: tells HTTP/2 from HTTP/1 by its first bytes.
-  void Accept(Socket socket);
+  // A socket just accepted: TLS first when that is given, then tells HTTP/2 from HTTP/1 by its
+  // first bytes.
+  void Accept(Socket socket, const std::shared_ptr<base::TlsContext>& tls);
+  // A TLS handshake failed: counts it, and logs it unless too many were of late.
+  void RejectedByTls(const std::string& peer, std::string_view why);
   void Join(ServerMember& member);
   void StartDrain();
   // Cuts everything off, and takes nothing any more.
@@ -119,6 +125,8 @@ class ServerLoop : public std::enable_shared_from_this<ServerLoop> {
 
  private:
   boost::intrusive::list<ServerMember, boost::intrusive::constant_time_size<false>> members_;
+  TokenBucket reject_logs_;
+  uint64_t rejects_unlogged_ = 0;
   bool draining_ = false;
   bool closed_ = false;
 };

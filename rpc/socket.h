@@ -1,16 +1,18 @@
-// The stream under a connection, in one place: today plain TCP. A connection
-// waits for readiness and then reads and writes without blocking.
+// The stream under a connection: TCP, and TLS on it where socket.tls() is not
+// null. A connection waits for readiness and then reads and writes without
+// blocking.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <string>
 
+#include "base/tls/socket.h"
+
 namespace keel::rpc::internal {
 
 // With io_context's own executor: the type-erased default costs on every wait.
-using Socket =
-    boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
+using Socket = base::TlsSocket<boost::asio::io_context::executor_type>;
 
 // No delay, no blocking. Errors are ignored: they show at the first read.
 void PrepareSocket(Socket& socket);
