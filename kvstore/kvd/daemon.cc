@@ -303,6 +303,8 @@ absl::Status Daemon::Serve() {
   for (const Url& url : config_.listen_client_urls) {
     KEEL_ASSIGN_OR_RETURN(const uint16_t port, rpc_->Listen(url.host, url.port));
     Log().info("serving clients on {} port={}", url.ToString(), port);
+    Log().info("serving client traffic insecurely; this is strongly discouraged! address={}:{}",
+               url.host, port);
   }
   if (!config_.listen_metrics_urls.empty()) {
     metrics_rpc_ = std::make_unique<rpc::Server>(std::vector<base::AsioLoop*>{&io_});

@@ -130,8 +130,8 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kMonitoring, "experimental-distributed-tracing-instance-id", kText, kNone, "", kNoTracing},
     {kMonitoring, "experimental-distributed-tracing-sampling-rate", kNumber, kNone, "0", kNoTracing},
 
-    {kLogging, "logger", kText, kNone, "zap", "there is one logger: text lines with key=value"},
-    {kLogging, "log-format", kText, kNone, "json", "there is one format: text lines with key=value"},
+    {kLogging, "logger", kText, kNone, "zap", "there is one logger; --log-format has its forms"},
+    {kLogging, "log-format", kText, kUsed, "console", "console: text lines with key=value; json: a JSON object a line, as etcd's logger writes."},
     {kLogging, "log-outputs", kText, kUsed, "default", "'stderr' (the default), 'stdout' or file names, comma-separated."},
     {kLogging, "log-level", kText, kUsed, "info", "debug, info, warn, error, panic or fatal."},
     {kLogging, "debug", kBool, kUsed, "false", "The same as --log-level=debug."},

@@ -398,6 +398,12 @@ absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& args,
   KEEL_RETURN_IF_ERROR(CheckEffects(values, parsed.warnings));
   KEEL_RETURN_IF_ERROR(ReadFeatures(values, parsed));
   KEEL_RETURN_IF_ERROR(Fill(values, parsed.config));
+  const std::string log_format = values.Text("log-format");
+  if (log_format != "json" && log_format != "console") {
+    return absl::InvalidArgumentError(
+        StrCat("--log-format ", log_format, ": console or json is wanted"));
+  }
+  parsed.log_json = log_format == "json";
   return parsed;
 }
 

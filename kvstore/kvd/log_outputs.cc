@@ -5,10 +5,11 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "kvstore/kvd/json_log.h"
 
 namespace keel::kvstore {
 
-absl::Status SetLogOutputs(const std::vector<std::string>& outputs) {
+absl::Status SetLogOutputs(const std::vector<std::string>& outputs, bool json) {
   if (outputs.empty()) return absl::InvalidArgumentError("--log-outputs names no output");
   std::vector<spdlog::sink_ptr> sinks;
   for (const std::string& output : outputs) {
@@ -23,7 +24,11 @@ absl::Status SetLogOutputs(const std::vector<std::string>& outputs) {
         return absl::InvalidArgumentError(base::StrCat("--log-outputs: ", error.what()));
       }
     }
-    sinks.back()->set_pattern("%Y-%m-%dT%H:%M:%S.%f%z %^%l%$ %v");
+    if (json) {
+      sinks.back()->set_formatter(std::make_unique<JsonLogFormatter>());
+    } else {
+      sinks.back()->set_pattern("%Y-%m-%dT%H:%M:%S.%f%z %^%l%$ %v");
+    }
   }
   base::Log().sinks() = std::move(sinks);
   return absl::OkStatus();

@@ -10,6 +10,7 @@ namespace keel::kvstore {
 
 // "default" and "stderr" are standard error, "stdout" standard output, anything
 // else a file that is appended to. InvalidArgument when a file cannot be opened.
-absl::Status SetLogOutputs(const std::vector<std::string>& outputs);
+// `json`: a JSON object a line (json_log.h).
+absl::Status SetLogOutputs(const std::vector<std::string>& outputs, bool json = false);
 
 }  // namespace keel::kvstore

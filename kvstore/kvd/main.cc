@@ -34,8 +34,9 @@ int Main(int argc, char** argv) {
     std::printf("kvd Version: %s\netcd Version: %s\n", KEEL_VERSION, kv::kEtcdVersion);
     return 0;
   }
-  for (const absl::Status& status : {keel::base::SetLogLevel(parsed->config.log_level),
-                                     kv::SetLogOutputs(parsed->config.log_outputs)}) {
+  for (const absl::Status& status :
+       {keel::base::SetLogLevel(parsed->config.log_level),
+        kv::SetLogOutputs(parsed->config.log_outputs, parsed->log_json)}) {
     if (status.ok()) continue;
     std::fprintf(stderr, "kvd: %s\n", std::string(ToStd(status.message())).c_str());
     return 2;

@@ -155,15 +155,4 @@ void MaintenanceService::Downgrade(Call call) {
   call->Finish(version ? ErrInvalidDowngradeTarget() : ErrWrongDowngradeVersionFormat());
 }
 
-void RegisterHealth(rpc::Server* server, const ServerContext* context) {
-  server->RegisterUnary("/grpc.health.v1.Health/Check", [context](Call call) {
-    // HealthCheckRequest.service (1): only "", the server as a whole, is known.
-    if (!call->request().empty() && call->request() != std::string_view("\x0a\x00", 2)) {
-      return call->Finish(absl::NotFoundError("unknown service"));
-    }
-    // HealthCheckResponse.status (1): SERVING = 1, NOT_SERVING = 2.
-    call->Reply(std::string(context->HasLeader() ? "\x08\x01" : "\x08\x02"));
-  });
-}
-
 }  // namespace keel::kvstore

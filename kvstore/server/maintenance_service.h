@@ -33,7 +33,4 @@ class MaintenanceService {
   Proposals* const proposals_;
 };
 
-// grpc.health.v1.Health/Check: SERVING while a leader is known.
-void RegisterHealth(rpc::Server* server, const ServerContext* context);
-
 }  // namespace keel::kvstore

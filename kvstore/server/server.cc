@@ -15,6 +15,7 @@
 #include "kvstore/server/context.h"
 #include "kvstore/server/corruption_check.h"
 #include "kvstore/server/http_service.h"
+#include "kvstore/server/introspection.h"
 #include "kvstore/server/join.h"
 #include "kvstore/server/kv_service.h"
 #include "kvstore/server/leader_calls.h"
@@ -22,6 +23,7 @@
 #include "kvstore/server/lessor.h"
 #include "kvstore/server/maintenance_service.h"
 #include "kvstore/server/proposals.h"
+#include "kvstore/server/range_stream.h"
 #include "kvstore/server/read_gate.h"
 #include "kvstore/server/server_metrics.h"
 #include "kvstore/server/snapshot_service.h"
@@ -216,7 +218,9 @@ void Server::RegisterOn(rpc::Server* server) {
   parts_->maintenance->RegisterOn(server);
   parts_->auth->RegisterOn(server);
   parts_->snapshots.RegisterOn(server);
+  RangeStream::RegisterOn(server, &parts_->context, parts_->context.auth_gate);
   RegisterHealth(server, &parts_->context);
+  RegisterReflection(server);
   server->SetHttpHandler(HttpHandler());
   parts_->metrics.rpc_servers.push_back(server);
 }
@@ -465,6 +469,8 @@ void Server::Publish() {
   if (self->name == context.config.name && self->client_urls == urls) {
     parts_->published = true;
     if (parts_->identity.rejoined) ConnectPeers();
+    base::Log().info("published local member to cluster through raft local-member-id={:x}",
+                     context.member_id);
     base::Log().info(
         "ready to serve client requests name={} member={:x} cluster={:x} client_urls={}",
         context.config.name, context.member_id, context.cluster_id, absl::StrJoin(urls, ","));

@@ -190,5 +190,40 @@ class HttpTest(ClusterTest):
                 process.wait(10)
 
 
+class FastClockTest(ClusterTest):
+    """Heartbeats of 10 ms, elections of 100 ms, and logs as etcd's JSON lines."""
+
+    flags = ("--heartbeat-interval", "10", "--election-timeout", "100", "--logger", "zap", "--log-format", "json",
+             "--log-outputs", "stderr")
+
+    def test_a_leader_s_death_is_soon_over(self):
+        leader = self.cluster.leader()
+        leader.put(b"a", b"1")
+        leader.kill()
+        began = time.monotonic()
+        left = [m for m in self.cluster.members if m is not leader]
+
+        def written():
+            try:
+                return left[0].put(b"a", b"2", 1.0)
+            except Exception:  # no leader yet
+                return None
+
+        wait_until("a write behind the election", written, 20)
+        self.assertLess(time.monotonic() - began, 10)
+
+    def test_lines_are_json_and_say_that_it_is_ready(self):
+        member = self.cluster.members[0]
+        wait_until("the ready line", lambda: "ready to serve client requests" in member.log(), 10)
+        lines = [json.loads(line) for line in member.log().splitlines() if line]
+        for line in lines:
+            self.assertIn(line["level"], ("debug", "info", "warn", "error", "fatal"))
+            self.assertRegex(line["ts"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        messages = [line["msg"] for line in lines]
+        for message in ("published local member to cluster through raft", "ready to serve client requests",
+                        "serving client traffic insecurely; this is strongly discouraged!"):
+            self.assertIn(message, messages)
+
+
 if __name__ == "__main__":
     unittest.main()
