@@ -21,6 +21,8 @@ constexpr std::string_view kPhysicalKey = "physical";
 // Passes nobody waits for take at most a fifth of the time.
 constexpr int kRestFactor = 4;
 constexpr absl::Duration kRestMax = absl::Minutes(1);
+// Less in files than this is not worth a rewriting.
+constexpr uint64_t kGiveBackBytesMin = 1 << 20;
 
 }  // namespace
 
@@ -167,12 +169,29 @@ absl::StatusOr<int64_t> HistoryCompactor::Pass() {
       database_->db()->CompactRange(options, database_->family(Family::kHistory), nullptr, nullptr),
       what));
 
+  for (const Family family : {Family::kLatest, Family::kLeaseKeys}) {
+    KEEL_RETURN_IF_ERROR(GiveBack(family, options));
+  }
+
   std::string value;
   AppendVarint(static_cast<uint64_t>(revision), &value);
   rocksdb::WriteBatch batch;
   batch.Put(database_->family(Family::kMeta), ToSlice(kPhysicalKey), value);
   KEEL_RETURN_IF_ERROR(database_->Write(&batch));
   return revision;
+}
+
+// RocksDB rewrites files by their number and size, and for the sake of many deletions in a row:
+// some that hid large values give it no reason to.
+absl::Status HistoryCompactor::GiveBack(Family family,
+                                        const rocksdb::CompactRangeOptions& options) {
+  rocksdb::ColumnFamilyHandle* const handle = database_->family(family);
+  uint64_t files = 0, live = 0;
+  database_->db()->GetIntProperty(handle, rocksdb::DB::Properties::kLiveSstFilesSize, &files);
+  database_->db()->GetIntProperty(handle, rocksdb::DB::Properties::kEstimateLiveDataSize, &live);
+  if (files < kGiveBackBytesMin || files / 2 < live) return absl::OkStatus();
+  return ToStatus(database_->db()->CompactRange(options, handle, nullptr, nullptr),
+                  base::StrCat("compact store ", database_->path()));
 }
 
 }  // namespace keel::kvstore

@@ -43,6 +43,8 @@ class HistoryCompactor {
   void StepOnHost() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // One pass; returns the revision up to which the disk is clean now.
   absl::StatusOr<int64_t> Pass();
+  // Rewrites a family of which the larger part is deleted.
+  absl::Status GiveBack(Family family, const rocksdb::CompactRangeOptions& options);
 
   const std::shared_ptr<Database> database_;
   std::atomic<bool> cancel_{false};
