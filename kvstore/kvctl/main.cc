@@ -85,6 +85,9 @@ int Main(int argc, char** argv) {
     AddAuthVerbs(app, session);
     AddUserVerbs(app, session);
     AddRoleVerbs(app, session);
+    AddMirrorVerb(app, session);
+    AddCheckVerbs(app, session);
+    AddCompletionVerb(app, session);
     std::reverse(words.begin(), words.end());
     app.parse(words);
   } catch (const CLI::ParseError& error) {

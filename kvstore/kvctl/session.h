@@ -111,5 +111,8 @@ void AddSnapshotVerbs(CLI::App& app, Session& session);
 void AddAuthVerbs(CLI::App& app, Session& session);
 void AddUserVerbs(CLI::App& app, Session& session);
 void AddRoleVerbs(CLI::App& app, Session& session);
+void AddMirrorVerb(CLI::App& app, Session& session);
+void AddCheckVerbs(CLI::App& app, Session& session);
+void AddCompletionVerb(CLI::App& app, Session& session);
 
 }  // namespace keel::kvctl
