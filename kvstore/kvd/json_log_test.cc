@@ -13,9 +13,7 @@ TEST(JsonLogTest, TrailingPairsAreFields) {
   EXPECT_EQ(JsonFields(R"(no connection to peer=1f error="connect 127.0.0.1:1: refused")"),
             R"("msg":"no connection to","peer":"1f","error":"connect 127.0.0.1:1: refused")");
   EXPECT_EQ(JsonFields("leader is 8e9 (this member) term=2"),
-            R"("msg":"leader is 8e9 (this member)", "term"
-            : "2")
-  ");
+            "\"msg\":\"leader is 8e9 (this member)\",\"term\":\"2\"");
 }
 
 TEST(JsonLogTest, OtherTextStaysText) {
