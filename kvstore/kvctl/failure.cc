@@ -7,6 +7,9 @@ namespace {
 
 constexpr std::string_view kNoEndpoint = "no endpoint answers: ";
 
+constexpr std::string_view kLoginRefused =
+    "etcdserver: authentication failed, invalid user ID or password";
+
 }  // namespace
 
 Outcome FailWith(const absl::Status& status) {
@@ -15,9 +18,10 @@ Outcome FailWith(const absl::Status& status) {
   if (text.starts_with(kNoEndpoint)) {
     return {kExitError, base::StrCat("kvctl: ", text, "; is kvd running?")};
   }
-  return Fail(kExitError, text.empty()
-                              ? std::string(base::ToStd(absl::StatusCodeToString(status.code())))
-                              : text);
+  // etcdctl logs in as part of connecting.
+  return Fail(
+      text == kLoginRefused ? kExitBadConnection : kExitError,
+      text.empty() ? std::string(base::ToStd(absl::StatusCodeToString(status.code()))) : text);
 }
 
 std::string ReasonOf(const absl::Status& status) {

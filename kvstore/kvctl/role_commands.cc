@@ -45,8 +45,9 @@ Outcome RangeOf(const Names& keys, const KeyFlags& flags, std::string* key,
                 std::string* range_end) {
   *key = keys[0];
   if (keys.size() == 2) {
-    if (flags.prefix || flags.from_key) {
-      return Fail(kExitBadArgs, "unexpected endkey argument with --prefix or --from-key flag");
+    if (flags.prefix) return Fail(kExitBadArgs, "unexpected endkey argument with --prefix flag");
+    if (flags.from_key) {
+      return Fail(kExitBadArgs, "unexpected endkey argument with --from-key flag");
     }
     *range_end = keys[1];
     return Success();

@@ -180,7 +180,7 @@ class SimplePrinter final : public Printer {
   void Keys(const authpb::Permission& permission) {
     const std::string &key = permission.key(), &range_end = permission.range_end();
     out_ << "\t" << (range_end.empty() ? key : Range(key, range_end));
-    if (!key.empty() && kvstore::PrefixEnd(key) == range_end) out_ << " (prefix " << key << ")";
+    if (kvstore::PrefixEnd(key) == range_end) out_ << " (prefix " << key << ")";
     out_ << "\n";
   }
   void Record(const mvccpb::KeyValue& kv, bool value_only) {

@@ -168,7 +168,8 @@ void AddUserVerbs(CLI::App& app, Session& session) {
   AddSimple(*user, session, "revoke-role", "Takes a role from a user", {"<user>", "<role>"},
             [](Session& to, const Names& given) {
               if (given.size() != 2) {
-                return Wants("revoke-role", "user name and role name as its argument");
+                return Fail(kExitBadArgs,  // etcdctl's words for this one
+                            "user revoke-role requires user name and role name as its argument");
               }
               etcdserverpb::AuthUserRevokeRoleRequest request;
               request.set_name(given[0]);
