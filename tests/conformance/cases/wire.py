@@ -170,7 +170,7 @@ def gateway_words(t):
         if isinstance(value, list):
             return [x for n, v in enumerate(value) for x in lines(v, "%s[%d]" % (path, n))]
         name = path.rsplit(".", 1)[-1]
-        if name.endswith("revision") or name == "revision":
+        if name == "rev" or name.endswith("revision"):
             value = t.masks.revision(int(value))
         elif name.lower() in OPAQUE or name == "version" and "." in str(value):
             value = "<%s>" % OPAQUE.get(name.lower(), "version")
