@@ -241,8 +241,9 @@ TlsSession::Result TlsSession::Fail() {
   const int system_error = errno;
   failed_ = true;
   const unsigned long code = ERR_peek_error();  // NOLINT: OpenSSL's type
-  if (code != 0 && ERR_GET_LIB(code) == ERR_LIB_SSL &&
-      ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && !verify_error_.empty()) {
+  // A certificate that was refused is the reason, whatever OpenSSL noted first: a signature that
+  // does not fit stands in its queue as "EVP lib".
+  if (!handshake_done_ && !verify_error_.empty() && SSL_get_verify_mode(ssl_) != SSL_VERIFY_NONE) {
     error_ = StrCat("tls: ", verify_error_);
   } else {
     error_ = StrCat("tls: ", Reason(material_->role, code, code == 0 ? system_error : 0));

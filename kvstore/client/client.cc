@@ -42,8 +42,10 @@ Repeat RepeatOf(const etcdserverpb::TxnRequest& request) {
 
 // What handles may still hold when the Client is gone.
 struct Client::Shared {
-  Shared(base::AsioLoop& loop, ClientOptions options, std::vector<std::string> addresses)
-      : core(std::make_shared<ClientCore>(loop, std::move(options), std::move(addresses))),
+  Shared(base::AsioLoop& loop, ClientOptions options, std::vector<std::string> addresses,
+         std::shared_ptr<base::TlsContext> tls)
+      : core(std::make_shared<ClientCore>(loop, std::move(options), std::move(addresses),
+                                          std::move(tls))),
         watches(std::in_place, core),
         leases(std::in_place, core) {}
 
@@ -59,9 +61,18 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(ClientOptions options,
                                                        base::AsioLoop* loop) {
   if (options.endpoints.empty()) return absl::InvalidArgumentError("no endpoint was given");
   std::vector<std::string> addresses;
+  bool secure = options.tls.has_value();
   for (const std::string& endpoint : options.endpoints) {
     KEEL_ASSIGN_OR_RETURN(std::string address, ParseEndpoint(endpoint));
     addresses.push_back(std::move(address));
+    secure = secure || WantsTls(endpoint, false);
+  }
+  std::shared_ptr<base::TlsContext> tls;
+  if (secure) {
+    base::TlsOptions tls_options = options.tls.value_or(base::TlsOptions());
+    tls_options.protocols = {"h2"};
+    KEEL_ASSIGN_OR_RETURN(tls,
+                          base::TlsContext::Create(std::move(tls_options), base::TlsRole::kClient));
   }
   std::unique_ptr<base::AsioLoop> own_loop;
   if (loop == nullptr) {
@@ -69,7 +80,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(ClientOptions options,
     own_loop->Start();
     loop = own_loop.get();
   }
-  auto shared = std::make_shared<Shared>(*loop, std::move(options), std::move(addresses));
+  auto shared =
+      std::make_shared<Shared>(*loop, std::move(options), std::move(addresses), std::move(tls));
   return std::unique_ptr<Client>(new Client(std::move(shared), std::move(own_loop)));
 }
 
@@ -153,16 +165,12 @@ absl::Status Client::Snapshot(
     const RpcOptions& options) {
   CheckMayBlock();
   const auto reader = std::make_shared<SnapshotReader>(take);
-  std::string address;
-  if (!options.endpoint.empty()) {
-    auto parsed = ParseEndpoint(options.endpoint);
-    if (!parsed.ok()) return parsed.status();
-    address = *std::move(parsed);
-  }
-  loop().Post([shared = shared_, reader, address] {
+  loop().Post([shared = shared_, reader, endpoint = options.endpoint] {
     ClientCore& core = *shared->core;
     if (core.closed()) return reader->done.set_value(absl::CancelledError("the client is closed"));
-    const size_t server = address.empty() ? 0 : core.IndexOf(address);
+    const auto index = endpoint.empty() ? absl::StatusOr<size_t>(0) : core.IndexOf(endpoint);
+    if (!index.ok()) return reader->done.set_value(index.status());
+    const size_t server = *index;
     if (!core.login().needed()) return reader->Open(core, server);
     core.LogIn([shared, reader, server](const absl::Status& status) {
       if (!status.ok()) return reader->done.set_value(status);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/status.h"
 #include "base/strings.h"
 #include "kvstore/client/retry.h"
 
@@ -41,12 +42,19 @@ struct ClientCore::Operation {
 };
 
 ClientCore::ClientCore(base::AsioLoop& loop, ClientOptions options,
-                       std::vector<std::string> addresses)
-    : loop_(loop), options_(std::move(options)), login_(options_), endpoints_(addresses.size()) {
-  for (const std::string& address : addresses) channels_.push_back(MakeChannel(address));
+                       std::vector<std::string> addresses, std::shared_ptr<base::TlsContext> tls)
+    : loop_(loop),
+      options_(std::move(options)),
+      login_(options_),
+      tls_(std::move(tls)),
+      endpoints_(addresses.size()) {
+  for (size_t i = 0; i < addresses.size(); ++i) {
+    channels_.push_back(
+        MakeChannel(addresses[i], WantsTls(options_.endpoints[i], options_.tls.has_value())));
+  }
 }
 
-std::unique_ptr<rpc::Channel> ClientCore::MakeChannel(const std::string& address) {
+std::unique_ptr<rpc::Channel> ClientCore::MakeChannel(const std::string& address, bool secure) {
   rpc::ChannelOptions channel;
   // With several servers one that swallows packets must not use up the time.
   const base::Duration dial =
@@ -54,14 +62,21 @@ std::unique_ptr<rpc::Channel> ClientCore::MakeChannel(const std::string& address
   channel.connect_timeout = endpoints_.size() > 1 ? dial / 2 : dial;
   channel.keepalive_interval = options_.keepalive_interval;
   channel.keepalive_timeout = options_.keepalive_timeout;
+  if (secure) channel.tls = tls_;
   return std::make_unique<rpc::Channel>(loop_, address, channel);
 }
 
-size_t ClientCore::IndexOf(const std::string& address) {
+absl::StatusOr<size_t> ClientCore::IndexOf(std::string_view endpoint) {
+  KEEL_ASSIGN_OR_RETURN(const std::string address, ParseEndpoint(endpoint));
+  const bool secure = WantsTls(endpoint, options_.tls.has_value());
+  if (secure && tls_ == nullptr) {
+    return absl::InvalidArgumentError(
+        base::StrCat("endpoint \"", endpoint, "\": the client was made without TLS"));
+  }
   for (size_t i = 0; i < channels_.size(); ++i) {
     if (channels_[i]->target() == address) return i;
   }
-  channels_.push_back(MakeChannel(address));
+  channels_.push_back(MakeChannel(address, secure));
   return channels_.size() - 1;
 }
 
@@ -79,9 +94,9 @@ void ClientCore::Call(std::string_view path, Repeat repeat, std::string request,
   loop_.Post([self = shared_from_this(), op = std::move(op), endpoint = options.endpoint] {
     if (self->closed_) return op->done(absl::CancelledError("the client is closed"));
     if (!endpoint.empty()) {
-      auto address = ParseEndpoint(endpoint);
-      if (!address.ok()) return op->done(address.status());
-      op->pinned = self->IndexOf(*address);
+      auto index = self->IndexOf(endpoint);
+      if (!index.ok()) return op->done(index.status());
+      op->pinned = *index;
     }
     self->operations_.insert(op);
     if (op->repeat == Repeat::kNever && !op->pinned) {

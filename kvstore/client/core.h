@@ -30,7 +30,9 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   using Done = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
 
   // `addresses`: options.endpoints, each through ParseEndpoint.
-  ClientCore(base::AsioLoop& loop, ClientOptions options, std::vector<std::string> addresses);
+  // `tls`: for endpoints that want it; may be null where none does.
+  ClientCore(base::AsioLoop& loop, ClientOptions options, std::vector<std::string> addresses,
+             std::shared_ptr<base::TlsContext> tls);
 
   // `done` runs once, on the loop, never within this call.
   // REQUIRES: `path` lives until then.
@@ -49,8 +51,9 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   Endpoints& endpoints() { return endpoints_; }
   rpc::Channel& channel(size_t index) { return *channels_[index]; }
   const std::string& address(size_t index) const { return channels_[index]->target(); }
-  // The channel of an address that ParseEndpoint has returned.
-  size_t IndexOf(const std::string& address);
+  // The channel to what `endpoint` names, made when there is none yet. InvalidArgument for what is
+  // no endpoint, and for https:// when the client was made without TLS.
+  absl::StatusOr<size_t> IndexOf(std::string_view endpoint);
   Login& login() { return login_; }
   // Login::Get, at any server.
   void LogIn(Login::Done done);
@@ -71,11 +74,12 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   // ClientOptions::follow_leader.
   void FindLeader();
   void LeaderSought();
-  std::unique_ptr<rpc::Channel> MakeChannel(const std::string& address);
+  std::unique_ptr<rpc::Channel> MakeChannel(const std::string& address, bool secure);
 
   base::AsioLoop& loop_;
   const ClientOptions options_;
   Login login_;
+  const std::shared_ptr<base::TlsContext> tls_;
   Endpoints endpoints_;
   // Of the endpoints, in order; behind them those of calls to one given server.
   std::vector<std::unique_ptr<rpc::Channel>> channels_;

@@ -14,8 +14,7 @@ absl::StatusOr<std::string> ParseEndpoint(std::string_view endpoint) {
   };
   if (const size_t colon = rest.find("://"); colon != std::string_view::npos) {
     const std::string_view scheme = rest.substr(0, colon);
-    if (scheme == "https") return bad("TLS is not supported by this client");
-    if (scheme != "http") return bad("the scheme must be http");
+    if (scheme != "http" && scheme != "https") return bad("the scheme must be http or https");
     rest.remove_prefix(colon + 3);
     while (rest.ends_with('/')) rest.remove_suffix(1);
   }
@@ -45,6 +44,11 @@ absl::StatusOr<std::string> ParseEndpoint(std::string_view endpoint) {
   if (number < 1 || number > 65535) return bad("the port must be 1 to 65535");
   if (port_at == 0) return bad("no host");
   return std::string(rest);
+}
+
+bool WantsTls(std::string_view endpoint, bool by_default) {
+  if (endpoint.find("://") == std::string_view::npos) return by_default;
+  return endpoint.starts_with("https://");
 }
 
 Endpoints::Endpoints(size_t count) : servers_(count) { KEEL_CHECK(count > 0); }

@@ -24,10 +24,14 @@
 
 namespace keel::kvstore {
 
-// "host:port" of "host:port", "host", "http://host:port" or "http://host:port/"
+// "host:port" of "host:port", "host", "http://host:port", "https://host:port" or with a "/" behind
 // (the port is 2379 when left out). InvalidArgument naming the endpoint
 // otherwise.
 absl::StatusOr<std::string> ParseEndpoint(std::string_view endpoint);
+
+// Whether the connection is to be secured, by the endpoint's scheme; `by_default` where it has
+// none.
+bool WantsTls(std::string_view endpoint, bool by_default);
 
 class Endpoints {
  public:

@@ -18,6 +18,10 @@ TEST(ParseEndpoint, TakesEtcdsForms) {
   EXPECT_EQ(*ParseEndpoint("http://10.0.0.1:22379"), "10.0.0.1:22379");
   EXPECT_EQ(*ParseEndpoint("http://db-1:22379/"), "db-1:22379");
   EXPECT_EQ(*ParseEndpoint("localhost"), "localhost:2379");
+  EXPECT_EQ(*ParseEndpoint("https://db-1:22379/"), "db-1:22379");
+  EXPECT_TRUE(WantsTls("https://db-1:22379", false));
+  EXPECT_FALSE(WantsTls("http://db-1:22379", true));
+  EXPECT_TRUE(WantsTls("db-1:22379", true));
   EXPECT_EQ(*ParseEndpoint("[::1]:5"), "[::1]:5");
   EXPECT_EQ(*ParseEndpoint("[::1]"), "[::1]:2379");
 }
@@ -25,7 +29,7 @@ TEST(ParseEndpoint, TakesEtcdsForms) {
 TEST(ParseEndpoint, RejectsWhatIsNoAddressAndNamesIt) {
   for (const char* bad :
        {"", "http://", ":1", "a:0", "a:65536", "a:99999999999999999999", "a:b", "a:", "foo://a:1",
-        "https://a:1", "http://a:1/path", "::1", "[::1", "[::1]x:1", "a b:1"}) {
+        "ftp://a:1", "http://a:1/path", "::1", "[::1", "[::1]x:1", "a b:1"}) {
     const auto parsed = ParseEndpoint(bad);
     ASSERT_FALSE(parsed.ok()) << bad;
     EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);

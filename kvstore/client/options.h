@@ -1,16 +1,23 @@
 // The settings of a Client and of one call.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/loop.h"
+#include "base/tls/options.h"
 
 namespace keel::kvstore {
 
 struct ClientOptions {
-  // "host:port" or "http://host:port"; several members of one cluster.
+  // "host:port", "http://host:port" or, with TLS, "https://host:port"; several members of one
+  // cluster.
   std::vector<std::string> endpoints = {"127.0.0.1:2379"};
+
+  // For https:// endpoints, and for those without a scheme when it is given: whom to trust, and the
+  // certificate to show. Without it https:// endpoints are checked against the system's CAs.
+  std::optional<base::TlsOptions> tls;
 
   // A call that for this long could not connect to any endpoint fails. Zero:
   // after each was tried once.

@@ -82,18 +82,31 @@ void Session::AddGlobalFlags(CLI::App& app) {
   if (const char* text = FromEnvironment("password")) flags.password = text;
   app.add_option("--user", flags.user, "NAME[:PASSWORD]; asks for the password when there is none");
   app.add_option("--password", flags.password, "the password of --user");
+  const auto file = [&](const char* name, std::string& value, const char* description) {
+    if (const char* text = FromEnvironment(name + 2)) value = text;
+    app.add_option(name, value, description)->type_name("FILE");
+  };
+  file("--cacert", flags.cacert, "whose certificates of servers to trust, for TLS");
+  file("--cert", flags.cert, "the certificate to show to servers");
+  file("--key", flags.key, "its key");
+  const auto boolean = [&](const char* name, bool& value, const char* description) {
+    if (const char* text = FromEnvironment(name + 2)) value = std::string_view(text) == "true";
+    app.add_flag(name, value, description);
+  };
+  boolean("--insecure-transport", flags.insecure_transport,
+          "no TLS for endpoints without a scheme unless files are given (default true)");
+  boolean("--insecure-skip-tls-verify", flags.insecure_skip_tls_verify,
+          "take any certificate of a server");
   // etcdctl's, for what there is not yet: a clear word instead of a puzzle.
-  for (const char* name : {"--cacert", "--cert", "--key", "--discovery-srv"}) {
+  for (const char* name : {"--discovery-srv"}) {
     app.add_option_function<std::string>(
            name,
            [name](const std::string&) {
-             throw CLI::ValidationError(base::StrCat(name, ": kvctl has no TLS or discovery yet"));
+             throw CLI::ValidationError(base::StrCat(name, ": kvctl has no discovery yet"));
            })
         ->group("");
   }
-  for (const char* name : {"--insecure-transport", "--debug"}) {
-    app.add_flag_function(name, [](int64_t) {})->group("");
-  }
+  app.add_flag_function("--debug", [](int64_t) {})->group("");
 }
 
 Outcome Session::Connect(std::vector<std::string> endpoints) {
@@ -116,6 +129,22 @@ Outcome Session::Connect(std::vector<std::string> endpoints) {
       options.username = flags.user.substr(0, colon);
       options.password = flags.user.substr(colon + 1);
     }
+  }
+  if (!flags.cacert.empty() || !flags.cert.empty() || !flags.key.empty() ||
+      !flags.insecure_transport || flags.insecure_skip_tls_verify) {
+    base::TlsOptions tls;
+    tls.trusted_ca_file = flags.cacert;
+    tls.cert_file = flags.cert;
+    tls.key_file = flags.key;
+    tls.insecure_skip_verify = flags.insecure_skip_tls_verify;
+    const bool by_files = !flags.cacert.empty() || !flags.cert.empty() || !flags.key.empty();
+    if (!by_files && flags.insecure_transport) {
+      // The flag alone secures no endpoint that does not ask for it.
+      for (std::string& endpoint : options.endpoints) {
+        if (endpoint.find("://") == std::string::npos) endpoint = "http://" + endpoint;
+      }
+    }
+    options.tls = std::move(tls);
   }
   auto client = kvstore::Client::Create(std::move(options));
   if (!client.ok())

@@ -25,6 +25,12 @@ struct GlobalFlags {
   bool hex = false;
   std::string user;      // "name" or "name:password"
   std::string password;  // then `user` is the name
+  // TLS, where one of the files is given, or insecure_transport is off.
+  std::string cacert;
+  std::string cert;
+  std::string key;
+  bool insecure_transport = true;
+  bool insecure_skip_tls_verify = false;
 };
 
 class Session {

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "kvstore/kvd/tls.h"
 #include "kvstore/kvd/watch_guard.h"
 #include "kvstore/recovery/force_new_cluster.h"
 #include "kvstore/server/concurrency_service.h"
@@ -73,12 +74,14 @@ void RunOn(base::Loop& loop, base::Task task) {
 }
 
 // Members that are being started beside this one may need a moment.
-absl::StatusOr<Identity> Join(const ServerConfig& config) {
+absl::StatusOr<Identity> Join(const ServerConfig& config,
+                              const std::shared_ptr<base::TlsContext>& tls) {
   const auto give_up = std::chrono::steady_clock::now() + kJoinLimit;
   while (true) {
-    absl::StatusOr<Identity> identity = IdentityFromCluster(config, [](const std::string& address) {
-      return raft::AskIntroduction(address, std::chrono::seconds(2));
-    });
+    absl::StatusOr<Identity> identity =
+        IdentityFromCluster(config, [&](const std::string& address) {
+          return raft::AskIntroduction(address, std::chrono::seconds(2), tls);
+        });
     if (identity.status().code() != absl::StatusCode::kUnavailable ||
         std::chrono::steady_clock::now() > give_up) {
       return identity;
@@ -109,6 +112,7 @@ class Daemon {
 
   ServerConfig config_;
   DataDir data_dir_;
+  MemberTls tls_;
 
   mutable std::mutex mu_;
   absl::Status fatal_;
@@ -142,8 +146,10 @@ void Daemon::OnFatal(absl::Status status) {
 }
 
 absl::Status Daemon::Start() {
-  const auto first = [](const ServerConfig& config) {
-    return config.initial_cluster_existing ? Join(config) : IdentityFromConfig(config);
+  KEEL_ASSIGN_OR_RETURN(tls_, MakeMemberTls(config_));
+  const auto first = [this](const ServerConfig& config) {
+    return config.initial_cluster_existing ? Join(config, tls_.to_peers)
+                                           : IdentityFromConfig(config);
   };
   KEEL_ASSIGN_OR_RETURN(data_dir_, OpenDataDir(base::PosixFileSystem(), config_, first));
   const Identity& identity = data_dir_.identity;
@@ -235,10 +241,12 @@ absl::Status Daemon::OpenNode() {
   raft::TcpTransportOptions transport;
   transport.self = identity.member_id;
   transport.cluster_id = identity.cluster_id;
-  for (const Url& url : config_.listen_peer_urls) transport.listen.push_back(url.HostPort());
+  for (const Url& url : config_.listen_peer_urls) transport.listen.push_back(url.PeerAddress());
   transport.advertise = config_.initial_advertise_peer_urls.empty()
                             ? ""
-                            : config_.initial_advertise_peer_urls[0].HostPort();
+                            : config_.initial_advertise_peer_urls[0].PeerAddress();
+  transport.tls_server = tls_.peers;
+  transport.tls_client = tls_.to_peers;
   transport.io = &io_;
   transport.snapshot_dir = config_.snapshot_dir();
   transport.introduction = [this] { return server_->Introduction(); };
@@ -301,16 +309,22 @@ absl::Status Daemon::Serve() {
         &JsonGateway::StreamsBody);
   }
   for (const Url& url : config_.listen_client_urls) {
-    KEEL_ASSIGN_OR_RETURN(const uint16_t port, rpc_->Listen(url.host, url.port));
+    KEEL_ASSIGN_OR_RETURN(const uint16_t port,
+                          rpc_->Listen(url.host, url.port, url.tls() ? tls_.clients : nullptr));
     Log().info("serving clients on {} port={}", url.ToString(), port);
-    Log().info("serving client traffic insecurely; this is strongly discouraged! address={}:{}",
-               url.host, port);
+    if (url.tls()) {
+      Log().info("serving client traffic securely address={}:{}", url.host, port);
+    } else {
+      Log().info("serving client traffic insecurely; this is strongly discouraged! address={}:{}",
+                 url.host, port);
+    }
   }
   if (!config_.listen_metrics_urls.empty()) {
     metrics_rpc_ = std::make_unique<rpc::Server>(std::vector<base::AsioLoop*>{&io_});
     metrics_rpc_->SetHttpHandler(server_->HttpHandler());
     for (const Url& url : config_.listen_metrics_urls) {
-      KEEL_RETURN_IF_ERROR(metrics_rpc_->Listen(url.host, url.port).status());
+      KEEL_RETURN_IF_ERROR(
+          metrics_rpc_->Listen(url.host, url.port, url.tls() ? tls_.clients : nullptr).status());
       Log().info("serving metrics on {}", url.ToString());
     }
   }

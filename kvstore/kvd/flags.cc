@@ -264,6 +264,42 @@ absl::Status ReadFeatures(const Values& values, ParsedFlags& parsed) {
   return absl::OkStatus();
 }
 
+absl::Status ReadTls(const Values& values, ServerConfig& config) {
+  const auto list = [&](std::string_view name) -> std::vector<std::string> {
+    return absl::StrSplit(values.Text(name), ',', absl::SkipWhitespace());
+  };
+  base::TlsOptions both;
+  both.cipher_suites = list("cipher-suites");
+  KEEL_ASSIGN_OR_RETURN(both.min_version, base::ParseTlsVersion(values.Text("tls-min-version")));
+  KEEL_ASSIGN_OR_RETURN(both.max_version, base::ParseTlsVersion(values.Text("tls-max-version")));
+
+  base::TlsOptions& client = config.client_tls = both;
+  client.cert_file = values.Text("cert-file");
+  client.key_file = values.Text("key-file");
+  client.trusted_ca_file = values.Text("trusted-ca-file");
+  client.crl_file = values.Text("client-crl-file");
+  client.allowed_hostnames = list("client-cert-allowed-hostname");
+  // etcd: who names a CA wants certificates of it.
+  client.require_client_cert = values.Bool("client-cert-auth") || !client.trusted_ca_file.empty();
+
+  base::TlsOptions& peer = config.peer_tls = both;
+  peer.cert_file = values.Text("peer-cert-file");
+  peer.key_file = values.Text("peer-key-file");
+  peer.trusted_ca_file = values.Text("peer-trusted-ca-file");
+  peer.crl_file = values.Text("peer-crl-file");
+  peer.allowed_cns = list("peer-cert-allowed-cn");
+  peer.allowed_hostnames = list("peer-cert-allowed-hostname");
+  peer.require_client_cert = values.Bool("peer-client-cert-auth") || !peer.trusted_ca_file.empty();
+
+  config.peer_client_cert_file = values.Text("peer-client-cert-file");
+  config.peer_client_key_file = values.Text("peer-client-key-file");
+  config.auto_tls = values.Bool("auto-tls");
+  config.peer_auto_tls = values.Bool("peer-auto-tls");
+  KEEL_ASSIGN_OR_RETURN(const uint64_t years, values.Unsigned("self-signed-cert-validity"));
+  config.self_signed_cert_validity_years = static_cast<uint32_t>(std::min<uint64_t>(years, 1000));
+  return absl::OkStatus();
+}
+
 absl::Status Fill(const Values& values, ServerConfig& config) {
   config.name = values.Text("name");
   config.data_dir = values.Given("data-dir") ? values.Text("data-dir") : config.name + ".etcd";
@@ -332,6 +368,7 @@ absl::Status Fill(const Values& values, ServerConfig& config) {
   config.log_level =
       values.Bool("debug") && !values.Given("log-level") ? "debug" : values.Text("log-level");
   config.log_outputs = absl::StrSplit(values.Text("log-outputs"), ',', absl::SkipWhitespace());
+  KEEL_RETURN_IF_ERROR(ReadTls(values, config));
   return config.Validate();
 }
 

@@ -76,13 +76,38 @@ TEST(FlagsTest, UnknownFlagSuggestsTheNearest) {
 }
 
 TEST(FlagsTest, RefusesWhatWouldBeUnsafeToIgnore) {
-  for (const char* arg : {"--cert-file=/x", "--client-cert-auth", "--discovery=http://x",
-                          "--proxy=on", "--unsafe-no-fsync=true"}) {
+  for (const char* arg : {"--discovery=http://x", "--proxy=on", "--unsafe-no-fsync=true"}) {
     EXPECT_TRUE(Has(Refusal({arg}), "is refused")) << arg;
   }
-  Parse({"--auth-token=simple", "--force-new-cluster=false", "--proxy=off", "--cert-file="});
-  EXPECT_TRUE(Has(Refusal({}, {{"ETCD_CLIENT_CERT_AUTH", "true"}}), "is refused"));
-  EXPECT_TRUE(Has(Refusal({"--listen-peer-urls=https://127.0.0.1:1"}), "TLS"));
+  Parse({"--auth-token=simple", "--force-new-cluster=false", "--proxy=off"});
+}
+
+TEST(FlagsTest, TlsNeedsCertificates) {
+  EXPECT_TRUE(Has(Refusal({"--listen-peer-urls=https://127.0.0.1:1"}),
+                  "cannot listen on TLS for 127.0.0.1:1: KeyFile and CertFile are not presented"));
+  const std::string urls = "--listen-client-urls=https://127.0.0.1:1,http://127.0.0.1:2";
+  const std::string advertise = "--advertise-client-urls=https://127.0.0.1:1";
+  EXPECT_TRUE(Has(Refusal({urls, advertise}),
+                  "must be provided for client url https://127.0.0.1:1 with HTTPS scheme"));
+  EXPECT_TRUE(Has(Refusal({urls, advertise, "--cert-file=/c"}),
+                  "KeyFile and CertFile must both be present[key: , cert: /c]"));
+  EXPECT_TRUE(Has(Refusal({"--tls-min-version=TLS1.0"}), "unexpected TLS version"));
+  EXPECT_TRUE(Parse({urls, advertise, "--auto-tls"}).auto_tls);
+
+  const ServerConfig config =
+      Parse({urls, advertise, "--cert-file=/c", "--key-file=/k", "--client-crl-file=/r",
+             "--client-cert-allowed-hostname=a.example,b.example", "--tls-max-version=TLS1.2",
+             "--peer-trusted-ca-file=/p", "--peer-cert-allowed-cn=x"},
+            {{"ETCD_TRUSTED_CA_FILE", "/t"}});
+  EXPECT_EQ(config.client_tls.cert_file, "/c");
+  EXPECT_EQ(config.client_tls.key_file, "/k");
+  EXPECT_EQ(config.client_tls.trusted_ca_file, "/t");
+  EXPECT_TRUE(config.client_tls.require_client_cert);  // for a CA was named
+  EXPECT_EQ(config.client_tls.crl_file, "/r");
+  EXPECT_EQ(config.client_tls.allowed_hostnames.size(), 2u);
+  EXPECT_EQ(config.peer_tls.max_version, base::TlsVersion::kTls12);
+  EXPECT_TRUE(config.peer_tls.require_client_cert);
+  EXPECT_EQ(config.peer_tls.allowed_cns, std::vector<std::string>{"x"});
 }
 
 TEST(FlagsTest, ValidatesAsEtcdDoes) {

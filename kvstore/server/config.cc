@@ -17,16 +17,41 @@ namespace {
 
 absl::Status CheckScheme(const std::vector<Url>& urls, std::string_view flag) {
   for (const Url& url : urls) {
-    if (url.tls()) {
-      return absl::InvalidArgumentError(StrCat(
-          "--", flag, ": ", url.ToString(),
-          " asks for TLS, which this version does not offer; use http:// on a network you trust"));
-    }
     if (url.unix_socket()) {
       return absl::InvalidArgumentError(
           StrCat("--", flag, ": ", url.ToString(),
                  ": unix sockets are not offered; use http://host:port"));
     }
+  }
+  return absl::OkStatus();
+}
+
+// An https:// URL needs a certificate to show.
+absl::Status CheckCertificates(const ServerConfig& config) {
+  const auto both = [](const std::string& cert, const std::string& key) {
+    if (cert.empty() == key.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        StrCat("KeyFile and CertFile must both be present[key: ", key, ", cert: ", cert, "]"));
+  };
+  KEEL_RETURN_IF_ERROR(both(config.client_tls.cert_file, config.client_tls.key_file));
+  KEEL_RETURN_IF_ERROR(both(config.peer_tls.cert_file, config.peer_tls.key_file));
+  KEEL_RETURN_IF_ERROR(both(config.peer_client_cert_file, config.peer_client_key_file));
+  for (const auto* urls : {&config.listen_client_urls, &config.listen_metrics_urls}) {
+    for (const Url& url : *urls) {
+      if (!url.tls() || !config.client_tls.cert_file.empty() || config.auto_tls) continue;
+      return absl::InvalidArgumentError(
+          StrCat("TLS key/cert (--cert-file, --key-file) must be provided for client url ",
+                 url.ToString(), " with HTTPS scheme"));
+    }
+  }
+  for (const Url& url : config.listen_peer_urls) {
+    if (!url.tls() || !config.peer_tls.cert_file.empty() || config.peer_auto_tls) continue;
+    return absl::InvalidArgumentError(
+        StrCat("cannot listen on TLS for ", url.HostPort(),
+               ": KeyFile and CertFile are not presented (--peer-cert-file, --peer-key-file)"));
+  }
+  if (config.self_signed_cert_validity_years == 0) {
+    return absl::InvalidArgumentError("--self-signed-cert-validity must be greater than 0");
   }
   return absl::OkStatus();
 }
@@ -65,6 +90,7 @@ absl::Status ServerConfig::Validate() const {
   KEEL_RETURN_IF_ERROR(CheckBind(listen_client_urls, "listen-client-urls"));
   KEEL_RETURN_IF_ERROR(CheckBind(listen_peer_urls, "listen-peer-urls"));
   KEEL_RETURN_IF_ERROR(CheckBind(listen_metrics_urls, "listen-metrics-urls"));
+  KEEL_RETURN_IF_ERROR(CheckCertificates(*this));
   if (name.empty()) return absl::InvalidArgumentError("--name must not be empty");
   if (data_dir.empty()) return absl::InvalidArgumentError("--data-dir must not be empty");
   if (listen_client_urls.empty())

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "base/loop.h"
+#include "base/tls/options.h"
 #include "kvstore/server/url.h"
 
 namespace keel::kvstore {
@@ -81,6 +82,17 @@ struct ServerConfig {
   std::string log_level = "info";
   std::vector<std::string> log_outputs = {"default"};
   uint32_t io_threads = 1;
+
+  // TLS of the https:// URLs, of clients and peers. `auto_*`: certificates that sign themselves are
+  // made in data_dir/fixtures where no file is given.
+  base::TlsOptions client_tls;
+  base::TlsOptions peer_tls;
+  // What this member shows to other members instead of peer_tls's certificate; may be empty.
+  std::string peer_client_cert_file;
+  std::string peer_client_key_file;
+  bool auto_tls = false;
+  bool peer_auto_tls = false;
+  uint32_t self_signed_cert_validity_years = 1;
 
   base::Duration heartbeat() const { return std::chrono::milliseconds(heartbeat_ms); }
   base::Duration election() const { return std::chrono::milliseconds(election_ms); }

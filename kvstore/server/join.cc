@@ -31,25 +31,46 @@ std::string EncodeClusterInfo(const Identity& identity, const std::vector<Member
   return info.SerializeAsString();
 }
 
+namespace {
+
+// The member with just these peer URLs; null: none.
+const ClusterInfo::Member* FindByUrls(const ClusterInfo& info,
+                                      const std::vector<std::string>& sorted_urls) {
+  for (const ClusterInfo::Member& member : info.members()) {
+    std::vector<std::string> urls(member.peer_urls().begin(), member.peer_urls().end());
+    std::sort(urls.begin(), urls.end());
+    if (urls == sorted_urls) return &member;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 absl::StatusOr<Identity> IdentityFromCluster(
     const ServerConfig& config,
     absl::FunctionRef<absl::StatusOr<std::string>(const std::string&)> ask) {
   KEEL_ASSIGN_OR_RETURN(Identity identity, IdentityFromConfig(config));
-  ClusterInfo info;
+  const std::vector<std::string> own = UrlStrings(config.initial_advertise_peer_urls);
+  ClusterInfo info;  // of one that knows this member, if there is one
   std::string failure = "it names no other member";
   for (const auto& [name, urls] : config.initial_cluster) {
-    if (name == config.name || info.cluster_id() != 0) continue;
+    if (name == config.name) continue;
     for (const Url& url : urls) {
-      const absl::StatusOr<std::string> answer = ask(url.HostPort());
+      const absl::StatusOr<std::string> answer = ask(url.PeerAddress());
+      ClusterInfo answered;
       if (!answer.ok()) {
         failure = std::string(base::ToStd(answer.status().message()));
-      } else if (!info.ParseFromString(*answer) || info.cluster_id() == 0) {
-        info.Clear();
-        failure = StrCat(url.HostPort(), " is not ready");
-      } else {
-        break;
+        continue;
       }
+      if (!answered.ParseFromString(*answer) || answered.cluster_id() == 0) {
+        failure = StrCat(url.HostPort(), " is not ready");
+        continue;
+      }
+      info = std::move(answered);
+      break;
     }
+    // Who is behind, one that has just joined, say, has not heard of the latest addition yet.
+    if (FindByUrls(info, own) != nullptr) break;
   }
   if (info.cluster_id() == 0) {
     return absl::UnavailableError(
@@ -60,13 +81,7 @@ absl::StatusOr<Identity> IdentityFromCluster(
                                                 info.token(), ", not ",
                                                 config.initial_cluster_token));
   }
-  const std::vector<std::string> own = UrlStrings(config.initial_advertise_peer_urls);
-  const ClusterInfo::Member* self = nullptr;
-  for (const ClusterInfo::Member& member : info.members()) {
-    std::vector<std::string> urls(member.peer_urls().begin(), member.peer_urls().end());
-    std::sort(urls.begin(), urls.end());
-    if (urls == own) self = &member;
-  }
+  const ClusterInfo::Member* const self = FindByUrls(info, own);
   if (self == nullptr) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "cluster %x has no member with peer URLs %s; add it first (member add %s --peer-urls=%s)",

@@ -17,8 +17,8 @@ namespace keel::kvstore {
 // The encoded keel.kv.ClusterInfo that a member of this identity gives.
 std::string EncodeClusterInfo(const Identity& identity, const std::vector<Member>& members);
 
-// Asks the other members of config.initial_cluster in turn; `ask` gets
-// "host:port" and returns an encoded ClusterInfo. Errors: Unavailable when
+// Asks the other members of config.initial_cluster in turn, until one knows us; `ask` gets
+// "host:port" or "https://host:port" and returns an encoded ClusterInfo. Errors: Unavailable when
 // nobody answers (worth trying again); FailedPrecondition when the cluster has
 // no member with our peer URLs, or another token.
 absl::StatusOr<Identity> IdentityFromCluster(

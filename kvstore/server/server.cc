@@ -65,11 +65,11 @@ Lessor::Options LessorOptions(base::Loop* loop, const ServerConfig& config, Prop
   return options;
 }
 
-// "http://host:port" of a peer → "host:port". A member may have several URLs: the first that
-// parses.
+// "http://host:port" of a peer → "host:port" ("https://" stays). A member may have several URLs:
+// the first that parses.
 std::string PeerAddress(const std::vector<std::string>& peer_urls) {
   for (const std::string& text : peer_urls) {
-    if (const absl::StatusOr<Url> url = ParseUrl(text); url.ok()) return url->HostPort();
+    if (const absl::StatusOr<Url> url = ParseUrl(text); url.ok()) return url->PeerAddress();
   }
   return "";
 }

@@ -19,6 +19,8 @@ std::string Url::HostPort() const {
   return StrCat(host, ":", port);
 }
 
+std::string Url::PeerAddress() const { return tls() ? "https://" + HostPort() : HostPort(); }
+
 std::string Url::ToString() const { return StrCat(scheme, "://", HostPort()); }
 
 absl::StatusOr<Url> ParseUrl(std::string_view raw) {

@@ -22,6 +22,8 @@ struct Url {
   bool unix_socket() const { return scheme == "unix" || scheme == "unixs"; }
   // "host:port", IPv6 in brackets: what is dialled or listened on.
   std::string HostPort() const;
+  // HostPort, with "https://" in front where it is for TLS: what the peer transport is told.
+  std::string PeerAddress() const;
   std::string ToString() const;
 
   bool operator==(const Url&) const = default;

@@ -21,7 +21,8 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kMaxIntroductionBytes = 16 << 20;
 
 asio::awaitable<absl::StatusOr<std::string>> Ask(SocketPtr socket, std::string address,
-                                                 base::Duration limit) {
+                                                 base::Duration limit,
+                                                 std::shared_ptr<base::TlsContext> tls) {
   const auto failed = [&](std::string_view doing, const boost::system::error_code& ec) {
     return absl::UnavailableError(StrCat(doing, " ", address, ": ", ec.message()));
   };
@@ -34,6 +35,15 @@ asio::awaitable<absl::StatusOr<std::string>> Ask(SocketPtr socket, std::string a
   if (resolve_error) co_return failed("resolve", resolve_error);
   const auto [connect_error, endpoint] = co_await asio::async_connect(*socket, endpoints, kAwait);
   if (connect_error) co_return failed("connect", connect_error);
+
+  if (target->tls) {
+    if (tls == nullptr) {
+      co_return absl::FailedPreconditionError(
+          StrCat(address, " asks for TLS, and this member has no certificates for it"));
+    }
+    const absl::Status secured = co_await SecureToPeer(socket, tls, target->host, address);
+    if (!secured.ok()) co_return secured;
+  }
 
   const std::string hello = EncodeHello({.kind = StreamKind::kIntroduction});
   const auto [write_error, written] =
@@ -58,11 +68,12 @@ asio::awaitable<absl::StatusOr<std::string>> Ask(SocketPtr socket, std::string a
 
 }  // namespace
 
-absl::StatusOr<std::string> AskIntroduction(const std::string& address, base::Duration limit) {
+absl::StatusOr<std::string> AskIntroduction(const std::string& address, base::Duration limit,
+                                            std::shared_ptr<base::TlsContext> tls) {
   asio::io_context context(1);
   absl::StatusOr<std::string> out = absl::UnavailableError(StrCat("no answer from ", address));
-  auto socket = std::make_shared<Tcp::socket>(context);
-  asio::co_spawn(context, Ask(socket, address, limit),
+  auto socket = std::make_shared<Socket>(context);
+  asio::co_spawn(context, Ask(socket, address, limit, std::move(tls)),
                  [&](std::exception_ptr error, absl::StatusOr<std::string> answer) {
                    if (!error) out = std::move(answer);
                  });

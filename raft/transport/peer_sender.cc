@@ -81,7 +81,7 @@ void PeerSender::CountDropped(uint64_t messages) {
   counters_.dropped_messages += messages;
 }
 
-void PeerSender::CountSent(Tcp::socket& socket, uint64_t bytes) {
+void PeerSender::CountSent(Socket& socket, uint64_t bytes) {
   shared_->counters.sent_bytes += bytes;
   counters_.sent_bytes += bytes;
   const base::TimePoint now = shared_->messages.loop()->Now();
@@ -174,7 +174,7 @@ asio::awaitable<void> PeerSender::Run(std::shared_ptr<PeerSender> self) {
   while (!self->closed_ && !shared.messages.closed()) {
     self->state_ = State::kConnecting;
     self->was_up_ = false;
-    self->socket_ = std::make_shared<Tcp::socket>(shared.messages.loop()->context());
+    self->socket_ = std::make_shared<Socket>(shared.messages.loop()->context());
     shared.messages.Track(self->socket_);
     const absl::Status status = co_await Session(self, self->socket_);
     shared.messages.Forget(self->socket_);

@@ -33,7 +33,7 @@ class PeerSender : public std::enable_shared_from_this<PeerSender> {
                                                       SocketPtr socket);
   bool MakeRoom(uint64_t bytes);
   void CountDropped(uint64_t messages);
-  void CountSent(Tcp::socket& socket, uint64_t bytes);
+  void CountSent(Socket& socket, uint64_t bytes);
   void WatchForClose(SocketPtr socket);
 
   const std::shared_ptr<TransportShared> shared_;

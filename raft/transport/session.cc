@@ -128,6 +128,20 @@ asio::awaitable<absl::Status> ReadMessages(std::shared_ptr<TransportShared> shar
   }
 }
 
+// TLS, as the side that was called. False when the connection was refused.
+asio::awaitable<bool> Secure(std::shared_ptr<TransportShared> shared, SocketPtr socket,
+                             std::string remote) {
+  Deadline deadline(socket, shared->options.handshake_limit);
+  socket->StartTls(shared->options.tls_server->NewSession(socket->native_handle(), ""));
+  const auto [ec] = co_await socket->async_handshake(kAwait);
+  if (!ec) co_return true;
+  const std::string& why = socket->tls()->error();
+  if (!shared->messages.closed()) {
+    shared->Refused(remote, why.empty() ? "tls: the handshake timed out" : why);
+  }
+  co_return false;
+}
+
 asio::awaitable<void> Introduce(std::shared_ptr<TransportShared> shared, SocketPtr socket) {
   Deadline deadline(socket, shared->options.handshake_limit);
   const std::string payload = shared->options.introduction ? shared->options.introduction() : "";
@@ -140,13 +154,16 @@ asio::awaitable<void> Introduce(std::shared_ptr<TransportShared> shared, SocketP
 
 }  // namespace
 
-asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, SocketPtr socket) {
+asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, SocketPtr socket,
+                                 bool tls) {
   shared->messages.Track(socket);
   boost::system::error_code ignored;
   socket->set_option(Tcp::no_delay(true), ignored);
   const std::string remote = RemoteOf(*socket);
   Hello hello;
-  if (co_await Accept(shared, socket, &hello)) {
+  if (tls && !co_await Secure(shared, socket, remote)) {
+    // Closed below.
+  } else if (co_await Accept(shared, socket, &hello)) {
     if (hello.kind == StreamKind::kSnapshot) {
       shared->messages.Forget(socket);
       // To the thread that may wait for disks.
@@ -154,13 +171,16 @@ asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, Socket
       const auto protocol = socket->local_endpoint(ec).protocol();
       const auto handle = ec ? -1 : socket->release(ec);
       if (!ec) {
-        shared->snapshots.loop()->Post([shared, protocol, handle, hello] {
-          auto moved = std::make_shared<Tcp::socket>(shared->snapshots.loop()->context());
-          boost::system::error_code assigned;
-          moved->assign(protocol, handle, assigned);
-          if (assigned || shared->snapshots.closed()) return Close(moved);
-          shared->snapshots.Spawn(ReceiveSnapshot(shared, moved, hello));
-        });
+        // It keeps the descriptor that it was made for.
+        shared->snapshots.loop()->Post(
+            [shared, protocol, handle, hello, session = socket->TakeTls()]() mutable {
+              auto moved = std::make_shared<Socket>(shared->snapshots.loop()->context());
+              boost::system::error_code assigned;
+              moved->assign(protocol, handle, assigned);
+              if (!assigned && session != nullptr) moved->StartTls(std::move(session));
+              if (assigned || shared->snapshots.closed()) return Close(moved);
+              shared->snapshots.Spawn(ReceiveSnapshot(shared, moved, hello));
+            });
       }
       co_return;
     }
@@ -181,10 +201,10 @@ asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, Socket
 }
 
 asio::awaitable<void> RunAcceptor(std::shared_ptr<TransportShared> shared,
-                                  std::shared_ptr<Tcp::acceptor> acceptor) {
+                                  std::shared_ptr<Tcp::acceptor> acceptor, bool tls) {
   asio::steady_timer pause(shared->messages.loop()->context());
   while (!shared->messages.closed()) {
-    auto socket = std::make_shared<Tcp::socket>(shared->messages.loop()->context());
+    auto socket = std::make_shared<Socket>(shared->messages.loop()->context());
     const auto [ec] = co_await acceptor->async_accept(*socket, kAwait);
     if (shared->messages.closed()) break;
     if (ec) {  // Out of descriptors, most likely: give others time to close some.
@@ -193,7 +213,7 @@ asio::awaitable<void> RunAcceptor(std::shared_ptr<TransportShared> shared,
       co_await pause.async_wait(kAwait);
       continue;
     }
-    shared->messages.Spawn(RunSession(shared, socket));
+    shared->messages.Spawn(RunSession(shared, socket, tls));
   }
 }
 

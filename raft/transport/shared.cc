@@ -29,15 +29,20 @@ constexpr size_t kReadBytes = 128 << 10;
 
 absl::StatusOr<HostPort> ParsePeerAddress(std::string_view address) {
   std::string_view rest = address;
-  if (rest.substr(0, 7) == "http://") rest.remove_prefix(7);
+  const bool tls = rest.substr(0, 8) == "https://";
+  if (tls) {
+    rest.remove_prefix(8);
+  } else if (rest.substr(0, 7) == "http://") {
+    rest.remove_prefix(7);
+  }
   if (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
   const size_t colon = rest.rfind(':');
   if (colon == std::string_view::npos || colon == 0 || colon + 1 == rest.size() ||
       rest.find('/') != std::string_view::npos) {
-    return absl::InvalidArgumentError(
-        StrCat("peer address \"", address, "\" is not host:port or http://host:port"));
+    return absl::InvalidArgumentError(StrCat(
+        "peer address \"", address, "\" is not host:port, http://host:port or https://host:port"));
   }
-  HostPort out{std::string(rest.substr(0, colon)), std::string(rest.substr(colon + 1))};
+  HostPort out{std::string(rest.substr(0, colon)), std::string(rest.substr(colon + 1)), tls};
   if (out.host.size() > 2 && out.host.front() == '[' && out.host.back() == ']') {
     out.host = out.host.substr(1, out.host.size() - 2);
   }
@@ -189,6 +194,17 @@ void TransportShared::Refused(const std::string& remote, std::string_view why) {
                    count);
 }
 
+asio::awaitable<absl::Status> SecureToPeer(SocketPtr socket,
+                                           std::shared_ptr<base::TlsContext> context,
+                                           std::string host, std::string address) {
+  socket->StartTls(context->NewSession(socket->native_handle(), host));
+  const auto [ec] = co_await socket->async_handshake(kAwait);
+  if (!ec) co_return absl::OkStatus();
+  const std::string& why = socket->tls()->error();
+  co_return absl::UnavailableError(
+      StrCat("connect ", address, ": ", why.empty() ? ec.message() : why));
+}
+
 asio::awaitable<absl::Status> ConnectToPeer(std::shared_ptr<TransportShared> shared,
                                             ConnectionGroup* group, SocketPtr socket,
                                             std::string address, Hello hello, uint32_t* features) {
@@ -220,12 +236,26 @@ asio::awaitable<absl::Status> ConnectToPeer(std::shared_ptr<TransportShared> sha
   socket->set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>(10'000),
                      ignored);
 
+  if (target->tls) {
+    if (shared->options.tls_client == nullptr) {
+      co_return absl::FailedPreconditionError(
+          StrCat(address, " asks for TLS, and this member has no certificates for it"));
+    }
+    const absl::Status secured =
+        co_await SecureToPeer(socket, shared->options.tls_client, target->host, address);
+    if (!secured.ok()) co_return secured;
+  }
+
   const std::string bytes = EncodeHello(hello);
   const auto [write_error, written] =
       co_await asio::async_write(*socket, asio::buffer(bytes), kAwait);
   if (write_error) co_return failed("write", write_error);
   std::string answer(kHelloReplyBytes, '\0');
   const auto [read_error, got] = co_await asio::async_read(*socket, asio::buffer(answer), kAwait);
+  if (read_error && socket->tls() != nullptr && !socket->tls()->error().empty()) {
+    // With TLS 1.3 the other side judges our certificate after our half of the handshake.
+    co_return absl::UnavailableError(StrCat("connect ", address, ": ", socket->tls()->error()));
+  }
   if (read_error) co_return failed("handshake with", read_error);
   const auto reply = DecodeHelloReply(answer);
   if (!reply.ok()) {

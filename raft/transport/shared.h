@@ -14,19 +14,23 @@
 #include "absl/container/flat_hash_set.h"
 #include "base/asio_loop.h"
 #include "base/file.h"
+#include "base/tls/socket.h"
 #include "raft/transport/codec.h"
 #include "raft/transport/tcp_transport.h"
 
 namespace keel::raft {
 
 using Tcp = boost::asio::ip::tcp;
-using SocketPtr = std::shared_ptr<Tcp::socket>;
+using Socket = base::TlsSocket<boost::asio::any_io_executor>;
+using SocketPtr = std::shared_ptr<Socket>;
 
 struct HostPort {
   std::string host;
   std::string port;
+  bool tls = false;
 };
-// "host:port", "[::1]:port" or "http://host:port". InvalidArgument naming it for anything else.
+// "host:port", "[::1]:port", "http://host:port" or "https://host:port". InvalidArgument naming it
+// for anything else.
 absl::StatusOr<HostPort> ParsePeerAddress(std::string_view address);
 // Whether a peer may name this as its own: short, printable, with a port that there is.
 bool IsPeerAddress(std::string_view address);
@@ -118,6 +122,12 @@ class TransportShared {
   std::shared_ptr<TransportShared> self_;  // set by TcpTransport, for tasks
 };
 
+// TLS, from this side, on a connected socket. Unavailable naming `address` and the cause.
+// REQUIRES: `context` is not null.
+boost::asio::awaitable<absl::Status> SecureToPeer(SocketPtr socket,
+                                                  std::shared_ptr<base::TlsContext> context,
+                                                  std::string host, std::string address);
+
 // Connects and says hello; OK once the peer agreed, with its HelloReply::features. The socket is
 // tracked in `group`.
 boost::asio::awaitable<absl::Status> ConnectToPeer(std::shared_ptr<TransportShared> shared,
@@ -144,8 +154,9 @@ class FrameReader {
 
 // Coroutines of the parts.
 boost::asio::awaitable<void> RunAcceptor(std::shared_ptr<TransportShared> shared,
-                                         std::shared_ptr<Tcp::acceptor> acceptor);
-boost::asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, SocketPtr socket);
+                                         std::shared_ptr<Tcp::acceptor> acceptor, bool tls);
+boost::asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, SocketPtr socket,
+                                        bool tls);
 boost::asio::awaitable<void> ReceiveSnapshot(std::shared_ptr<TransportShared> shared,
                                              SocketPtr socket, Hello hello);
 boost::asio::awaitable<void> StreamSnapshot(std::shared_ptr<TransportShared> shared,

@@ -180,7 +180,7 @@ asio::awaitable<absl::StatusOr<Message>> ReceiveFiles(std::shared_ptr<TransportS
 asio::awaitable<void> StreamSnapshot(std::shared_ptr<TransportShared> shared, std::string address,
                                      Message message, std::string dir,
                                      absl::AnyInvocable<void(absl::Status)> done) {
-  auto socket = std::make_shared<Tcp::socket>(shared->snapshots.loop()->context());
+  auto socket = std::make_shared<Socket>(shared->snapshots.loop()->context());
   shared->snapshots.Track(socket);
   const NodeId peer = message.to;
   const base::TimePoint start = shared->snapshots.loop()->Now();

@@ -22,7 +22,11 @@ struct TcpTransport::Impl {
   std::atomic<bool> stopped{false};
 
   // On io.
-  std::vector<std::shared_ptr<Tcp::acceptor>> acceptors;
+  struct Acceptor {
+    std::shared_ptr<Tcp::acceptor> acceptor;
+    bool tls;
+  };
+  std::vector<Acceptor> acceptors;
 
   void Send(std::span<Message> messages) {
     for (Message& message : messages) {
@@ -48,6 +52,10 @@ absl::StatusOr<std::unique_ptr<TcpTransport>> TcpTransport::Create(TcpTransportO
   impl.io = options.io;
   for (const std::string& address : options.listen) {
     KEEL_ASSIGN_OR_RETURN(const HostPort target, ParsePeerAddress(address));
+    if (target.tls && options.tls_server == nullptr) {
+      return absl::InvalidArgumentError(
+          StrCat("cannot listen on TLS for ", address, ": KeyFile and CertFile are not presented"));
+    }
     boost::system::error_code ec;
     Tcp::resolver resolver(impl.io->context());
     const auto found = resolver.resolve(target.host, target.port, Tcp::resolver::passive, ec);
@@ -66,7 +74,7 @@ absl::StatusOr<std::unique_ptr<TcpTransport>> TcpTransport::Create(TcpTransportO
                                                       : absl::UnavailableError(text);
     }
     if (out->port_ == 0) out->port_ = acceptor->local_endpoint().port();
-    impl.acceptors.push_back(std::move(acceptor));
+    impl.acceptors.push_back({std::move(acceptor), target.tls});
   }
   if (!options.snapshot_dir.empty()) {  // Left by a run that was interrupted.
     KEEL_RETURN_IF_ERROR(options.fs->CreateDirs(options.snapshot_dir));
@@ -96,8 +104,8 @@ void TcpTransport::Start(base::Loop* loop, TransportHandler* handler) {
   impl_->snapshot_loop.Start();
   if (impl_->own_io) impl_->own_io->Start();
   impl_->io->Post([impl = impl_.get(), shared = impl_->shared] {
-    for (const auto& acceptor : impl->acceptors) {
-      shared->messages.Spawn(RunAcceptor(shared, acceptor));
+    for (const auto& [acceptor, tls] : impl->acceptors) {
+      shared->messages.Spawn(RunAcceptor(shared, acceptor, tls));
     }
   });
 }
@@ -114,7 +122,7 @@ void TcpTransport::Stop() {
   auto messages_ended = std::make_shared<std::promise<void>>();
   auto snapshots_ended = std::make_shared<std::promise<void>>();
   impl_->io->Post([impl = impl_.get(), shared, messages_ended] {
-    for (const auto& acceptor : impl->acceptors) {
+    for (const auto& [acceptor, tls] : impl->acceptors) {
       boost::system::error_code ignored;
       acceptor->close(ignored);
     }

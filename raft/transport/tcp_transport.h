@@ -32,6 +32,7 @@
 #include "absl/status/statusor.h"
 #include "base/asio_loop.h"
 #include "base/file.h"
+#include "base/tls/context.h"
 #include "raft/transport/transport.h"
 
 namespace keel::raft {
@@ -39,10 +40,15 @@ namespace keel::raft {
 struct TcpTransportOptions {
   NodeId self = kNoNode;
   uint64_t cluster_id = 0;
-  std::vector<std::string> listen;  // "host:port" or "http://host:port"; port 0 picks one
+  // "host:port", "http://host:port" or, with TLS, "https://host:port"; port 0 picks one.
+  std::vector<std::string> listen;
   // Where others reach this member, in the same form; empty: they must be told by AddPeer.
   std::string advertise;
   size_t learned_peers_max = 64;  // peers that said so, and were not told of
+  // For https:// addresses of `listen`, respectively of peers. An https:// address takes and makes
+  // no connection without TLS.
+  std::shared_ptr<base::TlsContext> tls_server;
+  std::shared_ptr<base::TlsContext> tls_client;
   // Runs the connections; null: a thread of the transport's own. The loop of
   // the handler saves a hand-over. Must run until after Stop.
   base::AsioLoop* io = nullptr;
@@ -73,7 +79,9 @@ class TransportShared;
 // Asks the member at `address` to introduce its cluster: for one that wants to
 // join and knows no ids. Blocks, for `limit` at most. Unavailable when there is
 // no answer, FailedPrecondition when it is no member that answers.
-absl::StatusOr<std::string> AskIntroduction(const std::string& address, base::Duration limit);
+// `tls`: for an https:// address.
+absl::StatusOr<std::string> AskIntroduction(const std::string& address, base::Duration limit,
+                                            std::shared_ptr<base::TlsContext> tls = nullptr);
 
 class TcpTransport final : public Transport {
  public:

@@ -84,7 +84,16 @@ class Replacement(ClusterTest):
                 if leader is old:
                     old.call("Maintenance", "MoveLeader", 10, targetID=identity)
                     leader = self.cluster.leader(among=self.cluster.members)
-                leader.call("Cluster", "MemberRemove", 10, ID=gone)
+
+                def removed():
+                    try:
+                        leader.call("Cluster", "MemberRemove", 10, ID=gone)
+                        return True
+                    except grpc.RpcError as error:
+                        # Until the newcomer has published its name it does not count as started.
+                        assert "not enough started members" in error.details(), error.details()
+                        return False
+                wait_until("the newcomer counts", removed)
                 wait_until("the removed member's process ends", lambda: not old.alive(), 30)
                 self.assertIn("removed from the cluster", old.log())
                 load.await_progress(100)

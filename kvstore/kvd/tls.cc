@@ -1,0 +1,106 @@
+#include "kvstore/kvd/tls.h"
+
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "base/tls/self_signed.h"
+
+namespace keel::kvstore {
+
+using base::Log;
+using base::TlsContext;
+using base::TlsOptions;
+using base::TlsRole;
+
+namespace {
+
+bool AnyTls(const std::vector<Url>& urls) {
+  for (const Url& url : urls) {
+    if (url.tls()) return true;
+  }
+  return false;
+}
+
+void WarnOfPlain(const std::vector<Url>& urls, const TlsOptions& tls, std::string_view kind) {
+  for (const Url& url : urls) {
+    if (url.tls()) continue;
+    if (!tls.cert_file.empty()) {
+      Log().warn(
+          "scheme is http while key and cert files are present; ignoring key and cert files "
+          "{}-url={}",
+          kind, url.ToString());
+    }
+    if (tls.require_client_cert) {
+      Log().warn(
+          "scheme is http while certificates of {}s are asked for; ignoring that for this "
+          "URL {}-url={}",
+          kind, kind, url.ToString());
+    }
+  }
+}
+
+// The files of --auto-tls, unless others are given.
+absl::Status AutoTls(const std::vector<Url>& urls, const ServerConfig& config,
+                     std::string_view kind, TlsOptions& tls) {
+  if (!tls.cert_file.empty()) {
+    Log().warn("ignoring {} auto TLS since certs given", kind);
+    return absl::OkStatus();
+  }
+  std::vector<std::string> hosts;
+  for (const Url& url : urls) {
+    if (url.tls()) hosts.push_back(url.host);
+  }
+  if (hosts.empty()) return absl::OkStatus();
+  const std::string dir = base::StrCat(config.data_dir, "/fixtures/", kind);
+  KEEL_RETURN_IF_ERROR(base::EnsureSelfSigned(dir, hosts, config.self_signed_cert_validity_years));
+  tls.cert_file = dir + "/cert.pem";
+  tls.key_file = dir + "/key.pem";
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<MemberTls> MakeMemberTls(const ServerConfig& config) {
+  MemberTls out;
+  WarnOfPlain(config.listen_client_urls, config.client_tls, "client");
+  WarnOfPlain(config.listen_peer_urls, config.peer_tls, "peer");
+
+  TlsOptions clients = config.client_tls;
+  clients.protocols = {"h2", "http/1.1"};
+  if (config.auto_tls) {
+    KEEL_RETURN_IF_ERROR(AutoTls(config.listen_client_urls, config, "client", clients));
+  }
+  if (AnyTls(config.listen_client_urls) || AnyTls(config.listen_metrics_urls)) {
+    KEEL_ASSIGN_OR_RETURN(out.clients, TlsContext::Create(clients, TlsRole::kServer));
+  }
+
+  TlsOptions peers = config.peer_tls;
+  const bool made_here = config.peer_auto_tls && peers.cert_file.empty();
+  if (config.peer_auto_tls) {
+    KEEL_RETURN_IF_ERROR(AutoTls(config.listen_peer_urls, config, "peer", peers));
+  }
+  if (AnyTls(config.listen_peer_urls)) {
+    KEEL_ASSIGN_OR_RETURN(out.peers, TlsContext::Create(peers, TlsRole::kServer));
+  }
+  // As a client: the same trust and rules, and nobody vouches for what --peer-auto-tls made.
+  TlsOptions to_peers = peers;
+  to_peers.require_client_cert = false;
+  to_peers.insecure_skip_verify = made_here;
+  // etcd: rules about names and revocation are those of whoever is called.
+  to_peers.allowed_cns.clear();
+  to_peers.allowed_hostnames.clear();
+  to_peers.crl_file.clear();
+  if (!config.peer_client_cert_file.empty()) {
+    to_peers.cert_file = config.peer_client_cert_file;
+    to_peers.key_file = config.peer_client_key_file;
+  }
+  if (out.peers != nullptr || !to_peers.cert_file.empty() || !to_peers.trusted_ca_file.empty()) {
+    KEEL_ASSIGN_OR_RETURN(out.to_peers, TlsContext::Create(to_peers, TlsRole::kClient));
+  }
+  return out;
+}
+
+}  // namespace keel::kvstore
