@@ -234,7 +234,7 @@ class Flags(unittest.TestCase):
                 (["--election-timeout", "100", "--heartbeat-interval", "100"], "election-timeout"),
                 (["--listen-client-urls", "127.0.0.1:2379"], "listen-client-urls"),
                 (["--initial-cluster", "other=http://127.0.0.1:1"], "initial-cluster"),
-                (["--cert-file", "x.pem"], "cert-file")):
+                (["--cert-file", "x.pem"], "KeyFile and CertFile must both be present")):
             code, output = run_kvd(*arguments, "--data-dir", "/nonexistent/never")
             self.assertNotEqual(code, 0, arguments)
             self.assertIn(said, output, arguments)

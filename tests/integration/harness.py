@@ -145,6 +145,22 @@ class Member:
     def status(self):
         return self.call("Maintenance", "Status", 2.0)
 
+    def await_removed(self):
+        """It stops and says why; true then. One that lost the last message, which told it of its
+        removal, knows nothing but that it has no leader any more: it is stopped here."""
+        def over():
+            try:
+                return not self.alive() or self.status().leader == 0
+            except grpc.RpcError:
+                return False
+        wait_until("the removed member stops, or has no leader", over, 30)
+        for _ in range(20):  # it may be on its way out
+            if not self.alive():
+                return True
+            time.sleep(0.1)
+        self.kill()
+        return False
+
     def healthy(self):
         try:
             self.get("health", seconds=1.0)
