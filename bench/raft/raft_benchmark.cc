@@ -18,13 +18,8 @@
 
 #include "base/allocations.h"
 #include "base/check.h"
-#include "base/log.h"
-#include "base/manual_loop.h"
-#include "base/memory_files.h"
-#include "base/strings.h"
 #include "raft/core/memory_log.h"
-#include "raft/driver/node.h"
-#include "raft/transport/memory_transport.h"
+#include "raft/driver/node_trio.h"
 
 namespace keel::raft {
 namespace {
@@ -106,66 +101,23 @@ void BM_Core(benchmark::State& state) {
 }
 BENCHMARK(BM_Core)->Arg(1)->Arg(16)->Arg(64)->Arg(256)->ArgName("batch");
 
-class CountingMachine final : public StateMachine {
- public:
-  absl::StatusOr<AppliedState> Open() override { return AppliedState{}; }
-  absl::Status Apply(std::span<const CommittedEntry> entries) override {
-    index = entries.back().entry.index;
-    return absl::OkStatus();
-  }
-  Index DurableIndex() override { return index; }
-  void Flush() override {}
-  absl::StatusOr<AppliedState> WriteSnapshot(const std::string&) override {
-    return absl::UnimplementedError("no snapshots here");
-  }
-  absl::Status RestoreSnapshot(const std::string&, const SnapshotMeta&) override {
-    return absl::UnimplementedError("no snapshots here");
-  }
-  Index index = 0;
-};
-
 void BM_Nodes(benchmark::State& state) {
-  base::Log().set_level(spdlog::level::err);
-  base::MemoryFiles files;
-  base::ManualLoop loop;
-  MemoryNetwork network;
-  std::vector<std::unique_ptr<MemoryTransport>> transports;
-  CountingMachine machines[3];
-  std::vector<std::unique_ptr<Node>> nodes;
-  for (NodeId id = 1; id <= 3; ++id) {
-    transports.push_back(std::make_unique<MemoryTransport>(&network, id));
-    NodeOptions options;
-    options.id = id;
-    options.loop = options.apply_loop = options.log_loop = &loop;
-    options.fs = &files;
-    options.log_dir = base::StrCat("/", id);
-    options.initial_conf.voters = {1, 2, 3};
-    options.random_seed = id;
-    options.segment_bytes = 4 << 20;
-    nodes.push_back(*Node::Open(options, transports.back().get(), &machines[id - 1]));
-  }
-  Node* leader = nullptr;
-  while (leader == nullptr) {
-    loop.Advance(std::chrono::milliseconds(100));
-    for (auto& node : nodes) {
-      if (node->role() == Role::kLeader) leader = node.get();
-    }
-  }
-  const Index start = leader->applied_index();
+  NodeTrio trio;
+  KEEL_CHECK(trio.led());
+  const Index start = trio.leader().applied_index();
   uint64_t rounds = 0;
   const uint64_t before = base::Allocations();
   for (auto _ : state) {
-    for (int64_t i = 0; i < state.range(0); ++i) leader->Propose(SixteenBytes(), nullptr);
-    loop.RunUntilIdle();
+    for (int64_t i = 0; i < state.range(0); ++i) trio.leader().Propose(SixteenBytes(), nullptr);
+    trio.loop().RunUntilIdle();
     // Time passes: the log is truncated and heartbeats are sent, as in real use.
-    if (++rounds % 1000 == 0) loop.Advance(std::chrono::milliseconds(100));
+    if (++rounds % 1000 == 0) trio.loop().Advance(std::chrono::milliseconds(100));
   }
   Count(state, before);
-  for (const CountingMachine& machine : machines) {
-    KEEL_CHECK(machine.index >= start + static_cast<Index>(state.iterations() * state.range(0)));
+  for (size_t member = 0; member < 3; ++member) {
+    KEEL_CHECK(trio.applied(member) >=
+               start + static_cast<Index>(state.iterations() * state.range(0)));
   }
-  nodes.clear();
-  loop.RunUntilIdle();
 }
 BENCHMARK(BM_Nodes)->Arg(1)->Arg(16)->Arg(64)->Arg(256)->ArgName("batch");
 

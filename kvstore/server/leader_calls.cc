@@ -42,14 +42,8 @@ void LeaderCalls::AskMember(raft::NodeId member, Kind kind, std::string body, ba
 }
 
 void LeaderCalls::Ask(Kind kind, std::string body, Done done) {
-  if (stopped_) return done(ErrStopped());
-  const uint64_t id = next_id_++;
-  Call& call = calls_[id];
-  call.kind = kind;
-  call.body = std::move(body);
-  call.done = std::move(done);
-  call.give_up = context_->loop->Now() + context_->config.request_timeout();
-  Send(id, call);
+  AskMember(raft::kNoNode, kind, std::move(body), context_->config.request_timeout(),
+            std::move(done));
 }
 
 void LeaderCalls::Send(uint64_t id, Call& call) {

@@ -76,6 +76,9 @@ class NodeTrio {
     loop_.RunUntilIdle();
   }
 
+  Node& leader() { return *leader_; }
+  base::ManualLoop& loop() { return loop_; }
+
   uint64_t applied(size_t member) const { return machines_[member].applied; }
 
  private:
