@@ -20,12 +20,22 @@ namespace {
 // Keys of a section that are not the flag's name behind the section's prefix.
 constexpr std::pair<std::string_view, std::string_view> kSectionKeys[] = {
     {"crl-file", "client-crl-file"},
+    {"allowed-hostname", "client-cert-allowed-hostname"},
     {"allowed-hostnames", "client-cert-allowed-hostname"},
     {"peer-allowed-cns", "peer-cert-allowed-cn"},
     {"peer-allowed-hostnames", "peer-cert-allowed-hostname"},
     {"peer-allowed-cn", "peer-cert-allowed-cn"},
     {"peer-allowed-hostname", "peer-cert-allowed-hostname"},
+    {"skip-client-san-verification", "peer-skip-client-san-verification"},
     {"peer-skip-client-san-verification", "peer-skip-client-san-verification"},
+};
+
+// Sections, and what their keys begin with as flags.
+constexpr std::pair<std::string_view, std::string_view> kSections[] = {
+    {"client-transport-security", ""},
+    {"peer-transport-security", "peer-"},
+    {"socket-options", "socket-"},
+    {"discovery-config", "discovery-"},
 };
 
 absl::Status At(const std::string& path, const YAML::Mark& mark, std::string_view what) {
@@ -71,12 +81,13 @@ absl::Status ReadMap(const std::string& path, const YAML::Node& map, const std::
     if (!seen.insert(key).second) {
       return At(path, key_node.Mark(), StrCat("key \"", key, "\" is given twice"));
     }
-    if (section.empty() &&
-        (key == "client-transport-security" || key == "peer-transport-security")) {
+    const auto* within = std::find_if(std::begin(kSections), std::end(kSections),
+                                      [&key](const auto& named) { return named.first == key; });
+    if (section.empty() && within != std::end(kSections)) {
       if (node.IsNull()) continue;
       if (!node.IsMap()) return At(path, node.Mark(), StrCat(key, " must hold keys"));
       KEEL_RETURN_IF_ERROR(
-          ReadMap(path, node, StrCat(key, "."), key[0] == 'p' ? "peer-" : "", entries));
+          ReadMap(path, node, StrCat(key, "."), std::string(within->second), entries));
       continue;
     }
     const FlagSpec* flag = FlagOf(prefix, key);

@@ -57,6 +57,30 @@ TEST(ConfigFileTest, KeysAreFlags) {
             "10 peer-cert-file=/c\n12 trusted-ca-file=/ca\n");
 }
 
+TEST(ConfigFileTest, EveryKeyOfEtcdStandsForAFlag) {
+  std::ifstream keys("testdata/etcd_yaml_keys.txt");  // ctest runs in the source folder
+  int count = 0;
+  for (std::string line; std::getline(keys, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    const size_t dot = line.find('.'), space = line.find(' ');
+    const std::string text =
+        base::StrCat(line.substr(0, dot), ":\n  ", line.substr(dot + 1, space - dot - 1), ": x\n");
+    const auto entries = ParseConfigFile("kvd.yml", text);
+    ASSERT_TRUE(entries.ok()) << line << entries.status();
+    ASSERT_EQ(entries->size(), 1u) << line;
+    EXPECT_EQ(entries->front().flag, line.substr(space + 1));
+    ++count;
+  }
+  EXPECT_GE(count, 30);
+  // All others are names of flags.
+  for (const FlagSpec& flag : AllFlags()) {
+    if (flag.name == "config-file") continue;
+    const auto entries = ParseConfigFile("kvd.yml", base::StrCat(flag.name, ": x\n"));
+    ASSERT_TRUE(entries.ok()) << flag.name << entries.status();
+    EXPECT_EQ(entries->front().flag, flag.name);
+  }
+}
+
 TEST(ConfigFileTest, AMistakeIsNamedWithFileAndLine) {
   EXPECT_EQ(Refusal("name: a\nsnapshot-cuont: 5\n"),
             "config file kvd.yml:2: unknown key \"snapshot-cuont\"; did you mean "

@@ -1,4 +1,4 @@
-// Every flag of etcd 3.4 to 3.6, with what it does here.
+// Every flag of etcd 3.4 to 3.7 (testdata/etcd_flags.txt), with what it does here.
 #include <array>
 
 #include "kvstore/kvd/flags.h"
@@ -76,6 +76,17 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kClustering, "discovery-srv-name", kText, kRefused, "", kNoDiscovery},
     {kClustering, "discovery-token", kText, kRefused, "", kNoDiscovery},
     {kClustering, "discovery-endpoints", kText, kRefused, "", kNoDiscovery},
+    {kClustering, "discovery-dial-timeout", kDuration, kNone, "2s", kNoDiscovery},
+    {kClustering, "discovery-request-timeout", kDuration, kNone, "5s", kNoDiscovery},
+    {kClustering, "discovery-keepalive-time", kDuration, kNone, "2s", kNoDiscovery},
+    {kClustering, "discovery-keepalive-timeout", kDuration, kNone, "6s", kNoDiscovery},
+    {kClustering, "discovery-insecure-transport", kBool, kNone, "true", kNoDiscovery},
+    {kClustering, "discovery-insecure-skip-tls-verify", kBool, kNone, "false", kNoDiscovery},
+    {kClustering, "discovery-cert", kText, kNone, "", kNoDiscovery},
+    {kClustering, "discovery-key", kText, kNone, "", kNoDiscovery},
+    {kClustering, "discovery-cacert", kText, kNone, "", kNoDiscovery},
+    {kClustering, "discovery-user", kText, kNone, "", kNoDiscovery},
+    {kClustering, "discovery-password", kText, kNone, "", kNoDiscovery},
     {kClustering, "strict-reconfig-check", kBool, kUsed, "true", "Refuse changes of membership that would lose the majority."},
     {kClustering, "pre-vote", kBool, kNone, "true", "always on"},
     {kClustering, "auto-compaction-retention", kText, kUsed, "0", "History to keep: a duration or a number of revisions; 0: all."},
@@ -134,6 +145,7 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kLogging, "log-level", kText, kUsed, "info", "debug, info, warn, error, panic or fatal."},
     {kLogging, "debug", kBool, kUsed, "false", "The same as --log-level=debug."},
     {kLogging, "log-package-levels", kText, kNone, "", "there is one level"},
+    {kLogging, "disable-log-sampling", kBool, kNone, "false", "no line is left out"},
     {kLogging, "enable-log-rotation", kBool, kNone, "false", "logs are not rotated; use logrotate"},
     {kLogging, "log-rotation-config-json", kText, kNone, "", "logs are not rotated; use logrotate"},
 
@@ -179,6 +191,8 @@ constexpr auto kFlags = std::to_array<FlagSpec>({
     {kFeature, "bootstrap-defrag-threshold-megabytes", kNumber, kNone, "0", kNoBolt},
     {kFeature, "experimental-bootstrap-defrag-threshold-megabytes", kNumber, kNone, "0", kNoBolt},
     {kFeature, "experimental-stop-grpc-service-on-defrag", kBool, kNone, "false", "defragmentation does not stop the store"},
+    {kFeature, "experimental-set-member-localaddr", kBool, kNone, "false", "the system chooses the local address"},
+    {kFeature, "experimental-wait-cluster-ready-timeout", kDuration, kNone, "5s", "requests wait for a leader by themselves"},
     {kFeature, "max-learners", kNumber, kUsed, "1", "Learners allowed in the cluster at a time."},
     {kFeature, "experimental-max-learners", kNumber, kUsed, "1", "Former name of --max-learners."},
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <sstream>
 
 #include "base/strings.h"
 
@@ -151,6 +152,66 @@ TEST(FlagsTest, TheDocumentNamesThemAll) {
   for (const FlagSpec& flag : AllFlags()) {
     EXPECT_TRUE(Has(text, "| `--" + std::string(flag.name) + "` |")) << flag.name;
   }
+}
+
+// The lines of a file beside this test that are no comments, as words.
+std::vector<std::vector<std::string>> WordsOf(const std::string& file_name) {
+  std::ifstream file(file_name);  // ctest runs in the source folder
+  std::vector<std::vector<std::string>> lines;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    std::istringstream words(line);
+    lines.emplace_back(std::istream_iterator<std::string>(words),
+                       std::istream_iterator<std::string>());
+  }
+  EXPECT_GT(lines.size(), 20u) << file_name;
+  return lines;
+}
+
+TEST(FlagsTest, TakesEveryFlagOfEtcdWithItsDefault) {
+  std::set<std::string> names;
+  for (const auto& words : WordsOf("testdata/etcd_flags.txt")) {
+    const FlagSpec* flag = FindFlag(words[0]);
+    ASSERT_NE(flag, nullptr) << words[0];
+    EXPECT_TRUE(names.insert(words[0]).second) << words[0];
+    const std::string value = words.size() > 1 ? words[1] : "";
+    if (value == "?") continue;
+    EXPECT_EQ(flag->default_value, value) << words[0];
+    // To say the default is never an error (but that a file must be there), nor is the variable.
+    if (value.empty()) continue;
+    Parse({base::StrCat("--", words[0], "=", value),
+           "--advertise-client-urls=http://localhost:2379"});
+  }
+  // And the others are ours.
+  std::vector<std::string> own;
+  for (const FlagSpec& flag : AllFlags()) {
+    if (!names.contains(std::string(flag.name))) own.emplace_back(flag.name);
+  }
+  EXPECT_EQ(own,
+            (std::vector<std::string>{"experimental-io-threads", "experimental-disk-reserve-bytes",
+                                      "initial-corrupt-check"}));
+}
+
+TEST(FlagsTest, EveryFlagOfEtcdIsAVariable) {
+  Environment environment;
+  for (const auto& words : WordsOf("testdata/etcd_flags.txt")) {
+    if (words.size() < 2 || words[1] == "?") continue;
+    std::string name = "ETCD_";
+    for (const char c : words[0]) {
+      name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    }
+    environment[name] = words[1];
+  }
+  const auto parsed = ParseFlags({}, environment);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  for (const std::string& warning : parsed->warnings) {
+    EXPECT_FALSE(Has(warning, "unrecognized")) << warning;
+  }
+}
+
+TEST(FlagsTest, SendsThoseWhoWantAProxyElsewhere) {
+  EXPECT_TRUE(Has(Refusal({"gateway"}), "kvd has no 'gateway'"));
+  EXPECT_TRUE(Has(Refusal({"grpc-proxy", "start"}), "kvd has no 'grpc-proxy'"));
 }
 
 TEST(FlagsTest, TheTableHasEachFlagOnceAndHelpNamesThemAll) {
