@@ -20,13 +20,17 @@ using Words = std::vector<std::pair<std::string, std::vector<std::string>>>;
 void Collect(const CLI::App& app, const std::string& path, Words* all) {
   std::vector<std::string> words;
   const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
-  for (const CLI::App* verb : verbs) words.push_back(verb->get_name());
+  for (const CLI::App* verb : verbs) {
+    if (!verb->get_group().empty()) words.push_back(verb->get_name());  // not hidden
+  }
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_group().empty()) continue;  // hidden
     for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
   }
   all->emplace_back(path, std::move(words));
-  for (const CLI::App* verb : verbs) Collect(*verb, StrCat(path, " ", verb->get_name()), all);
+  for (const CLI::App* verb : verbs) {
+    if (!verb->get_group().empty()) Collect(*verb, StrCat(path, " ", verb->get_name()), all);
+  }
 }
 
 // Walks from word to word as long as the next is a verb of the last.

@@ -88,6 +88,7 @@ int Main(int argc, char** argv) {
     AddMirrorVerb(app, session);
     AddCheckVerbs(app, session);
     AddCompletionVerb(app, session);
+    AddManPageVerb(app, session);
     std::reverse(words.begin(), words.end());
     app.parse(words);
   } catch (const CLI::ParseError& error) {

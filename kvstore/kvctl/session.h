@@ -120,5 +120,6 @@ void AddRoleVerbs(CLI::App& app, Session& session);
 void AddMirrorVerb(CLI::App& app, Session& session);
 void AddCheckVerbs(CLI::App& app, Session& session);
 void AddCompletionVerb(CLI::App& app, Session& session);
+void AddManPageVerb(CLI::App& app, Session& session);
 
 }  // namespace keel::kvctl

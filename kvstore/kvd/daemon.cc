@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "kvstore/kvd/supervisor.h"
 #include "kvstore/kvd/tls.h"
 #include "kvstore/kvd/watch_guard.h"
 #include "kvstore/recovery/force_new_cluster.h"
@@ -328,6 +329,7 @@ absl::Status Daemon::Serve() {
       Log().info("serving metrics on {}", url.ToString());
     }
   }
+  server_->SetOnReady([] { NotifySupervisor("READY=1\nSTATUS=serving clients"); });
   return absl::OkStatus();
 }
 
@@ -397,6 +399,7 @@ int WaitForSignal(const sigset_t& signals) {
 
 absl::Status RunDaemon(const ServerConfig& config, const sigset_t& signals) {
   Daemon daemon(config);
+  NotifySupervisor("STATUS=starting");
   KEEL_RETURN_IF_ERROR(daemon.Start());
   const int signal = WaitForSignal(signals);
 
@@ -411,6 +414,7 @@ absl::Status RunDaemon(const ServerConfig& config, const sigset_t& signals) {
     _exit(1);
   }).detach();
 
+  NotifySupervisor("STOPPING=1\nSTATUS=stopping");
   if (absl::Status fatal = daemon.fatal(); !fatal.ok()) return fatal;
   Log().info("signal {} received: handing over and stopping", signal);
   daemon.HandOver();

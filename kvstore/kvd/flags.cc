@@ -115,6 +115,12 @@ absl::Status ReadArguments(const std::vector<std::string>& args, Values& values,
   for (size_t i = 0; i < args.size(); ++i) {
     const std::string& arg = args[i];
     if (arg == "--" && i + 1 == args.size()) return absl::OkStatus();
+    if (i == 0 && (arg == "gateway" || arg == "grpc-proxy")) {
+      return absl::InvalidArgumentError(
+          StrCat("kvd has no '", arg,
+                 "': it serves each client itself; any TCP proxy can stand in "
+                 "front of it"));
+    }
     if (arg.size() < 2 || arg[0] != '-' || arg == "--") {
       return absl::InvalidArgumentError(
           StrCat("'", arg == "--" ? args[i + 1] : arg, "' is not a valid flag"));
@@ -131,6 +137,10 @@ absl::Status ReadArguments(const std::vector<std::string>& args, Values& values,
     }
     if (name == "version") {
       parsed.version = true;
+      continue;
+    }
+    if (name == "man-page") {
+      parsed.man_page = true;
       continue;
     }
     const FlagSpec* flag = FindFlag(name);
@@ -421,7 +431,7 @@ absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& args,
   ParsedFlags parsed;
   Values values;
   KEEL_RETURN_IF_ERROR(ReadArguments(args, values, parsed));
-  if (parsed.help || parsed.version) return parsed;
+  if (parsed.help || parsed.version || parsed.man_page) return parsed;
   KEEL_RETURN_IF_ERROR(ReadEnvironment(environment, values, parsed.warnings));
   if (const std::string path = values.Text("config-file"); !path.empty()) {
     for (const auto& [name, value] : values.all()) {
@@ -487,6 +497,7 @@ std::string HelpText() {
   kvd [flags]        start a member of a replicated key-value store that speaks etcd's v3 API
   kvd --version
   kvd --help
+  kvd --man-page     print the manual, kvd(8), for man
 
 One member, on loopback:
   kvd --data-dir /tmp/one

@@ -49,6 +49,7 @@ struct ParsedFlags {
   FeatureGates features;
   bool help = false;
   bool version = false;
+  bool man_page = false;
   bool log_json = false;              // --log-format json
   std::vector<std::string> warnings;  // to be logged, one line each
 };

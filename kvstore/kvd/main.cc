@@ -12,6 +12,7 @@
 #include "kvstore/kvd/daemon.h"
 #include "kvstore/kvd/flags.h"
 #include "kvstore/kvd/log_outputs.h"
+#include "kvstore/kvd/manual.h"
 #include "kvstore/server/maintenance_service.h"
 
 namespace {
@@ -32,6 +33,10 @@ int Main(int argc, char** argv) {
   }
   if (parsed->version) {
     std::printf("kvd Version: %s\netcd Version: %s\n", KEEL_VERSION, kv::kEtcdVersion);
+    return 0;
+  }
+  if (parsed->man_page) {
+    std::fputs(kv::Manual(KEEL_VERSION).c_str(), stdout);
     return 0;
   }
   for (const absl::Status& status :

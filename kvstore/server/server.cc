@@ -1,6 +1,7 @@
 #include "kvstore/server/server.h"
 
 #include <future>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -165,6 +166,7 @@ struct Server::Parts {
   bool leader_missing = false;
   std::function<void()> on_leader_missing;
   std::function<void()> on_auth_changed;
+  std::function<void()> on_ready;
   std::map<uint64_t, std::string> peers;  // address by id, as the transport knows them
 };
 
@@ -238,6 +240,13 @@ void Server::AddMetrics(std::function<void(std::string* out)> append) {
 void Server::SetOnLeaderMissing(std::function<void()> callback) {
   parts_->context.loop->Post([this, callback = std::move(callback)]() mutable {
     parts_->on_leader_missing = std::move(callback);
+  });
+}
+
+void Server::SetOnReady(std::function<void()> callback) {
+  parts_->context.loop->Post([this, callback = std::move(callback)]() mutable {
+    if (parts_->published) return callback();
+    parts_->on_ready = std::move(callback);
   });
 }
 
@@ -474,6 +483,7 @@ void Server::Publish() {
     base::Log().info(
         "ready to serve client requests name={} member={:x} cluster={:x} client_urls={}",
         context.config.name, context.member_id, context.cluster_id, absl::StrJoin(urls, ","));
+    if (parts_->on_ready) std::exchange(parts_->on_ready, nullptr)();
     return;
   }
   keel::kv::MemberAttributes attributes;

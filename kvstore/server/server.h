@@ -77,6 +77,10 @@ class Server final : public ApplySink {
   // Called on the loop when there has been no leader for three election timeouts.
   void SetOnLeaderMissing(std::function<void()> callback);
 
+  // Called once, on the loop: when the cluster has this member's name and client URLs, so that it
+  // has a leader and serves. REQUIRES: Start was called. At once when that was before.
+  void SetOnReady(std::function<void()> callback);
+
   // Called on the loop when what users may do has changed.
   void SetOnAuthChanged(std::function<void()> callback);
   // Who a client is, and what it may; for services beside this one's.
