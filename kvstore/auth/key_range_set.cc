@@ -48,9 +48,9 @@ bool KeyRangeSet::Covers(std::string_view key, std::string_view range_end) const
       [](std::string_view wanted, const Interval& each) { return wanted < each.begin; });
   if (behind == intervals_.begin()) return false;
   const Interval& interval = *std::prev(behind);
-  if (range_end.empty()) return interval.end.empty() || key < interval.end;
   const std::string_view end = range_end == kNoEnd ? std::string_view() : range_end;
-  if (!end.empty() && end <= key) return false;
+  const bool one_key_or_none = range_end.empty() || (!end.empty() && end <= key);
+  if (one_key_or_none) return interval.end.empty() || key < interval.end;
   return EndsAtOrAfter(interval.end, end);
 }
 

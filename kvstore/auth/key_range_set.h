@@ -25,7 +25,8 @@ class KeyRangeSet {
   // A range without keys (range_end <= key) adds nothing.
   void Add(std::string_view key, std::string_view range_end);
 
-  // Whether every key of the range is in the set. False for a range without keys, as in etcd.
+  // Whether every key of the range is in the set. Of a range without keys (range_end <= key):
+  // whether `key` is, as in etcd.
   bool Covers(std::string_view key, std::string_view range_end) const;
 
   bool empty() const { return intervals_.empty(); }

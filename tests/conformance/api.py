@@ -75,14 +75,14 @@ class Api:
         return getattr(self.__dict__["rpc"], name)
 
 
+CHANNEL_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
 def short_channel(address):
-    return grpc.insecure_channel(
-        address,
-        options=[
-            ("grpc.max_receive_message_length", -1),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.enable_retries", 0),
-            ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.enable_http_proxy", 0),
-        ],
-    )
+    return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)

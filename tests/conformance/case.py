@@ -17,29 +17,33 @@ import subprocess
 
 import grpc
 
-from api import short_channel
 from masking import Masks
+from touched import Touched
 
 CALL_SECONDS = 20
 ALL_CASES = []
+CTL_ENVIRONMENT = {"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin"}
 
 
 class Case:
-    def __init__(self, name, function, sizes, flags):
+    def __init__(self, name, function, sizes, flags, users):
         self.name = name
         self.function = function
         self.sizes = sizes
         self.flags = flags
+        self.users = users
 
 
-def case(name, sizes=(1, 3), flags=None):
+def case(name, sizes=(1, 3), flags=None, users=False):
     """Registers a case for clusters of the given sizes. With `flags` it gets a
-    single member of its own, started with them."""
+    single member of its own, started with them. With `users` it switches
+    authentication on itself, with root's password "rootpw", and is left out of
+    runs that have it on already; what it made is taken away after it."""
 
     def register(function):
         if any(c.name == name for c in ALL_CASES):
             raise ValueError("two cases are called " + name)
-        ALL_CASES.append(Case(name, function, sizes if flags is None else (1,), flags))
+        ALL_CASES.append(Case(name, function, sizes if flags is None else (1,), flags, users))
         return function
 
     return register
@@ -69,7 +73,7 @@ class Result:
 class Context:
     """One run of one case. `steps` is what it has recorded: (label, lines)."""
 
-    def __init__(self, api, cluster, etcdctl, number=0):
+    def __init__(self, api, cluster, etcdctl, number=0, touched=None):
         self.api = api
         self.cluster = cluster
         self.etcdctl_program = etcdctl
@@ -77,6 +81,7 @@ class Context:
         self.masks = Masks()
         self.channels = {}
         self.leases_named = 0
+        self.touched = Touched()  # of the preparation, which is no case's
         # The members as the case sees them: [0] serves its calls. The leader's
         # place among them goes by the number of the case, so that it is the
         # same for every target and followers are asked too.
@@ -91,6 +96,7 @@ class Context:
             self.masks.learn_word(m.peer, "<peer%d>" % (i + 1))
             self.masks.learn_word(m.name, "<name%d>" % (i + 1))
         self._prepare()
+        self.touched = touched or Touched()
 
     # -- life ---------------------------------------------------------------
 
@@ -116,6 +122,23 @@ class Context:
         leader = self.unrecorded("Maintenance", "Status").response.leader
         return [m.name for m in self.unrecorded("Cluster", "MemberList").response.members if m.ID == leader][0]
 
+    def forget_users(self):
+        """Switches authentication off and takes away every user, every role, and the history, which is
+        not the same everywhere if one target refused what the other did."""
+        token = None
+        if self.unrecorded("Auth", "UserList").code != "OK":
+            token = (("token", self.unrecorded("Auth", "Authenticate", name="root", password="rootpw").response.token),)
+            self.unrecorded("Auth", "AuthDisable", metadata=token)
+        for user in self.unrecorded("Auth", "UserList").response.users:
+            self.unrecorded("Auth", "UserDelete", name=user)
+        for role in self.unrecorded("Auth", "RoleList").response.roles:
+            self.unrecorded("Auth", "RoleDelete", role=role)
+        revision = self.unrecorded("KV", "Put", key=b"x").response.header.revision
+        self.unrecorded("KV", "Compact", revision=revision)
+
+    def peer_url(self, member):
+        return self.cluster.peer_url(self.members[member])
+
     def close(self):
         for c in self.channels.values():
             c.close()
@@ -136,20 +159,23 @@ class Context:
     def channel(self, member=0):
         address = self.members[member].client
         if address not in self.channels:
-            self.channels[address] = short_channel(address)
+            self.channels[address] = self.cluster.access.channel(address, self.cluster.tokens)
         return self.channels[address]
 
     def unrecorded(self, service, method, member=0, timeout=CALL_SECONDS, request=None, metadata=None, **fields):
         m = self.api.methods[(service, method)]
         if request is None:
             request = m.request(**{k: raw(v) if isinstance(v, str) and self._is_bytes(m, k) else v for k, v in fields.items()})
+        self.touched.request(request)
         kind = self.channel(member).unary_stream if m.server_streams else self.channel(member).unary_unary
         call = kind(m.path, request_serializer=m.request.SerializeToString, response_deserializer=m.response.FromString)
         try:
             response = call(request, timeout=timeout, metadata=metadata)
-            return Result("OK", "", list(response) if m.server_streams else response)
+            result = Result("OK", "", list(response) if m.server_streams else response)
         except grpc.RpcError as e:
-            return Result(e.code().name, e.details(), None)
+            result = Result(e.code().name, e.details(), None)
+        self.touched.outcome(service, method, result.code)
+        return result
 
     @staticmethod
     def _is_bytes(method, field):
@@ -240,15 +266,18 @@ class Context:
 
     def ctl(self, *args, stdin="", members=(0,), endpoints=None, sort=False, timeout=30):
         """Runs etcdctl and records its exit code and what it printed."""
-        command = [self.etcdctl_program, "--endpoints", endpoints or self.endpoints(members)] + list(args)
         try:
-            done = subprocess.run(command, input=stdin.encode(), capture_output=True, timeout=timeout,
-                                  env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin"})
+            done = subprocess.run(self.ctl_command(args, endpoints or self.endpoints(members)), input=stdin.encode(),
+                                  capture_output=True, timeout=timeout, env=CTL_ENVIRONMENT)
             code, out, err = done.returncode, done.stdout, done.stderr
         except subprocess.TimeoutExpired as e:
             code, out, err = "none within %d s" % timeout, e.stdout or b"", e.stderr or b""
+        self.touched.command(args, code)
         self.record(self.ctl_label(args, stdin), self.printed(code, out, err, sort))
         return out.decode(errors="replace")
+
+    def ctl_command(self, args, endpoints):
+        return [self.etcdctl_program, "--endpoints", endpoints, *self.cluster.access.ctl_flags(args), *args]
 
     def ctl_label(self, args, stdin=""):
         label = "etcdctl " + " ".join(a if a else "''" for a in args) + (" <<< %r" % stdin if stdin else "")
@@ -272,12 +301,20 @@ class Context:
 
     # -- HTTP -----------------------------------------------------------------
 
+    def http_connection(self):
+        return self.cluster.access.http_connection(self.members[0].client, CALL_SECONDS)
+
+    def http_headers(self, path):
+        return self.cluster.access.headers(path, self.cluster.tokens)
+
+    def socket(self, seconds, alpn="http/1.1"):
+        return self.cluster.access.connection(self.members[0].client, seconds, alpn)
+
     def http(self, method, path, body=None, headers=None, show_body=True, masked=None):
         """One HTTP/1.1 request to the client port. `masked` rewrites the body's lines."""
-        host, port = self.members[0].client.split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=CALL_SECONDS)
+        connection = self.http_connection()
         try:
-            connection.request(method, path, body=body, headers=headers or {})
+            connection.request(method, path, body=body, headers={**self.http_headers(path), **(headers or {})})
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
             lines = ["status = %d" % answer.status, "content-type = %s" % answer.getheader("Content-Type")]

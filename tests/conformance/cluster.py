@@ -15,7 +15,7 @@ import time
 
 import grpc
 
-from api import short_channel
+from access import Access
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -40,10 +40,13 @@ class Member:
 
 
 class Cluster:
-    """`size` members of `program`, started with `flags` added to the usual ones."""
+    """`size` members of `program`, started with `flags` added to the usual ones, and how
+    to reach them. `tokens`: of the suite's users, once authentication is on."""
 
-    def __init__(self, api, program, size, flags=(), keep=False):
+    def __init__(self, api, program, size, flags=(), keep=False, access=None):
         self.api = api
+        self.access = access or Access()
+        self.tokens = None
         self.program = program
         self.flags = list(flags)
         self.keep = keep
@@ -52,42 +55,52 @@ class Cluster:
         self.members = [Member("m%d" % (i + 1), ports[2 * i], ports[2 * i + 1]) for i in range(size)]
 
     def start(self):
-        initial = ",".join("%s=http://%s" % (m.name, m.peer) for m in self.members)
+        initial = ",".join("%s=%s" % (m.name, self.peer_url(m)) for m in self.members)
         for m in self.members:
             m.log = os.path.join(self.directory, m.name + ".log")
             command = [
                 self.program,
                 "--name", m.name,
                 "--data-dir", os.path.join(self.directory, m.name),
-                "--listen-client-urls", "http://" + m.client,
-                "--advertise-client-urls", "http://" + m.client,
-                "--listen-peer-urls", "http://" + m.peer,
-                "--initial-advertise-peer-urls", "http://" + m.peer,
+                "--listen-client-urls", self.client_url(m),
+                "--advertise-client-urls", self.client_url(m),
+                "--listen-peer-urls", self.peer_url(m),
+                "--initial-advertise-peer-urls", self.peer_url(m),
                 "--initial-cluster", initial,
                 "--initial-cluster-state", "new",
                 "--initial-cluster-token", "conformance-%d" % os.getpid(),
-            ] + self.flags
+            ] + self.access.server_flags() + self.flags
             environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
             with open(m.log, "ab") as log:
                 m.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         self._await_ready()
+        if self.access.auth:
+            with self.access.bare_channel(self.members[0].client) as channel:
+                self.tokens = self.access.switch_on_auth(lambda *a, **fields: self._call(channel, *a, **fields))
+            self._await_ready()  # with the tokens
         return self
+
+    def client_url(self, member):
+        return "%s://%s" % (self.access.scheme, member.client)
+
+    def peer_url(self, member):
+        return "%s://%s" % (self.access.scheme, member.peer)
+
+    def _call(self, channel, service, method, seconds=20, **fields):
+        m = self.api.methods[(service, method)]
+        stub = channel.unary_unary(
+            m.path, request_serializer=m.request.SerializeToString, response_deserializer=m.response.FromString)
+        return stub(m.request(**fields), timeout=seconds)
 
     def _await_ready(self):
         give_up = time.monotonic() + START_SECONDS
-        method = self.api.methods[("KV", "Range")]
         for m in self.members:
             while True:
                 if not m.alive():
                     raise RuntimeError("%s %s exited with %s: %s" % (self.program, m.name, m.process.returncode, self.tail(m)))
-                channel = short_channel(m.client)
+                channel = self.access.channel(m.client, self.tokens)
                 try:
-                    call = channel.unary_unary(
-                        method.path,
-                        request_serializer=method.request.SerializeToString,
-                        response_deserializer=method.response.FromString,
-                    )
-                    call(method.request(key=b"ready"), timeout=2)
+                    self._call(channel, "KV", "Range", seconds=2, key=b"ready")
                     break
                 except grpc.RpcError as e:
                     if time.monotonic() > give_up:

@@ -1,9 +1,10 @@
 """Compares what two targets answered, step by step, against the list of
 differences that are known and explained (docs/compatibility.json).
 
-An entry of the list: {"id", "case", "step", "sizes", "etcd", "kvd", "rest", "reason"}.
-`case` and `step` are shell patterns (step defaults to "*"), `sizes` the cluster
-sizes it holds for (default: both); `etcd` and `kvd` are lists of regular
+An entry of the list: {"id", "case", "step", "sizes", "tls", "auth", "etcd", "kvd",
+"rest", "reason"}. `case` and `step` are shell patterns (step defaults to "*"), `sizes`
+the cluster sizes it holds for (default: both), `tls` and `auth` whether it holds with
+or without (default: both); `etcd` and `kvd` are lists of regular
 expressions, each of which must match a whole line that only that side has.
 With `rest` the case cannot go on against kvd after that step, and what follows
 is not compared.
@@ -18,8 +19,11 @@ import re
 
 
 class Expected:
-    def __init__(self, entries):
-        self.entries = entries
+    """The entries that hold for a run of the given kind."""
+
+    def __init__(self, entries, size=1, tls=False, auth=False):
+        self.entries = [e for e in entries if size in e.get("sizes", [1, 3])
+                        and e.get("tls", tls) == tls and e.get("auth", auth) == auth]
         self.used = set()
         self.ended = False  # an entry with `rest` has covered something of this case
         for e in entries:
@@ -27,27 +31,26 @@ class Expected:
                 raise ValueError("an expected difference needs an id and a reason: %r" % e)
 
     @staticmethod
-    def load(path):
+    def load(path, *kind):
         with open(path) as f:
-            return Expected(json.load(f)["differences"])
+            return Expected(json.load(f)["differences"], *kind)
 
-    def applying(self, case_name, label, size):
+    def applying(self, case_name, label):
         step = label.split(" ", 1)[1]
         for i, e in enumerate(self.entries):
-            if (fnmatch.fnmatchcase(case_name, e["case"]) and fnmatch.fnmatchcase(step, e.get("step", "*"))
-                    and size in e.get("sizes", [1, 3])):
+            if fnmatch.fnmatchcase(case_name, e["case"]) and fnmatch.fnmatchcase(step, e.get("step", "*")):
                 yield i, e
 
-    def covers(self, case_name, label, size, side, line):
-        for i, e in self.applying(case_name, label, size):
+    def covers(self, case_name, label, side, line):
+        for i, e in self.applying(case_name, label):
             if any(re.fullmatch(p, line, re.S) for p in e.get(side, [])):
                 self.used.add(i)
                 self.ended |= e.get("rest", False)
                 return True
         return False
 
-    def unused(self, size):
-        return [e for i, e in enumerate(self.entries) if i not in self.used and size in e.get("sizes", [1, 3])]
+    def unused(self):
+        return [e for i, e in enumerate(self.entries) if i not in self.used]
 
 
 def differing(a, b):
@@ -60,7 +63,7 @@ def differing(a, b):
     return only_a, only_b
 
 
-def compare_case(name, size, etcd, kvd, expected):
+def compare_case(name, etcd, kvd, expected):
     """Returns (failures as printable text, number of steps explained by the list)."""
     failures, explained = [], 0
     expected.ended = False
@@ -73,8 +76,8 @@ def compare_case(name, size, etcd, kvd, expected):
         only_a, only_b = differing(etcd[i][1], kvd[i][1])
         if not only_a and not only_b:
             continue
-        left_a = [x for x in only_a if not expected.covers(name, labels_a[i], size, "etcd", x)]
-        left_b = [x for x in only_b if not expected.covers(name, labels_a[i], size, "kvd", x)]
+        left_a = [x for x in only_a if not expected.covers(name, labels_a[i], "etcd", x)]
+        left_b = [x for x in only_b if not expected.covers(name, labels_a[i], "kvd", x)]
         if left_a or left_b:
             failures.append("\n".join(
                 ["  step " + labels_a[i]] + ["    - etcd  " + x for x in left_a] + ["    + kvd   " + x for x in left_b]))

@@ -3,6 +3,7 @@
 
     tests/conformance/conformance.py --kvd build/release/bin/kvd
     tests/conformance/conformance.py --kvd build/release/bin/kvd --members 3 --only 'watch/*'
+    tests/conformance/conformance.py --kvd build/release/bin/kvd --tls --auth
     tests/conformance/conformance.py --kvd /usr/bin/etcd        # etcd against itself: no difference
     tests/conformance/conformance.py --selftest                 # is an altered answer noticed?
 
@@ -26,10 +27,12 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import cases  # noqa: E402,F401  registers every case
+from access import Access  # noqa: E402
 from api import REPOSITORY, Api  # noqa: E402
 from case import ALL_CASES, Context  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from compare import Expected, compare_case  # noqa: E402
+from touched import Touched, missing  # noqa: E402
 
 NOT_INSTALLED = 77
 SLOW_MACHINE_FLAGS = ["--heartbeat-interval", "200", "--election-timeout", "2000"]
@@ -38,11 +41,12 @@ SLOW_MACHINE_FLAGS = ["--heartbeat-interval", "200", "--election-timeout", "2000
 class Target:
     """One program under test, and what it answered: case name -> steps."""
 
-    def __init__(self, api, title, program, size, etcdctl, selected, keep):
-        self.api, self.title, self.program, self.size = api, title, program, size
-        self.etcdctl, self.selected, self.keep = etcdctl, selected, keep
+    def __init__(self, api, title, program, args, access, selected):
+        self.api, self.title, self.program, self.size = api, title, program, args.members
+        self.etcdctl, self.access, self.selected, self.keep = args.etcdctl, access, selected, args.keep
         self.answers = {}
         self.seconds = {}
+        self.touched = Touched()
         self.cluster = None
 
     def run(self):
@@ -61,14 +65,14 @@ class Target:
         t = None
         try:
             if c.flags is not None:
-                own = Cluster(self.api, self.program, 1, c.flags, self.keep).start()
+                own = self._start(1, c.flags)
             elif self.cluster is None or not self.cluster.alive():
                 if self.cluster:
                     self.cluster.stop()
                 flags = SLOW_MACHINE_FLAGS if self.size > 1 else []
-                self.cluster = Cluster(self.api, self.program, self.size, flags, self.keep).start()
+                self.cluster = self._start(self.size, flags)
             used = own or self.cluster
-            t = Context(self.api, used, self.etcdctl, index)
+            t = Context(self.api, used, self.etcdctl, index, self.touched)
             # Into the answers step by step, so that a failure keeps what came before.
             t.steps = self.answers[c.name]
             c.function(t)
@@ -78,41 +82,53 @@ class Target:
                 "%s: %s" % (type(e).__name__, e), "at %s:%d" % (os.path.basename(where.filename), where.lineno)]))
         finally:
             if t:
-                t.close()
+                self._tidy(c, t, own)
             if not (own or self.cluster) or not (own or self.cluster).alive():
                 self.answers[c.name].append(("%d the server" % (len(self.answers[c.name]) + 1), ["is not running after this case"]))
             if own:
                 own.stop()
 
 
-def select(size, pattern):
-    return [c for c in ALL_CASES if size in c.sizes and fnmatch.fnmatchcase(c.name, pattern)]
+    def _start(self, size, flags):
+        return Cluster(self.api, self.program, size, flags, self.keep, self.access).start()
+
+    def _tidy(self, c, t, own):
+        try:
+            if c.users and not own:
+                t.forget_users()
+        except Exception:  # the case failed, and with it what was to undo it: the next one gets a cluster of its own
+            self.cluster.stop()
+        t.close()
+
+
+def select(args):
+    return [c for c in ALL_CASES if args.members in c.sizes and not (args.auth and c.users)
+            and any(fnmatch.fnmatchcase(c.name, pattern) for pattern in args.only)]
 
 
 def run_targets(args, directory):
     api = Api(directory)
-    selected = select(args.members, args.only)
-    targets = [
-        Target(api, "etcd", args.etcd, args.members, args.etcdctl, selected, args.keep),
-        Target(api, "kvd", args.kvd, args.members, args.etcdctl, selected, args.keep),
-    ]
+    selected = select(args)
+    access = Access(args.tls, args.auth)
+    targets = [Target(api, "etcd", args.etcd, args, access, selected), Target(api, "kvd", args.kvd, args, access, selected)]
     threads = [threading.Thread(target=x.run) for x in targets]
     for x in threads:
         x.start()
     for x in threads:
         x.join()
+    access.close()
     return selected, targets
 
 
 def report(args, selected, targets):
-    full = args.only == "*"
-    expected = Expected.load(args.expected)
+    full = args.only == ["*"]
+    expected = Expected.load(args.expected, args.members, args.tls, args.auth)
     etcd, kvd = targets
     passed = failed = explained_steps = calls = 0
     for c in selected:
         a, b = etcd.answers.get(c.name, []), kvd.answers.get(c.name, [])
         calls += len(a)
-        failures, explained = compare_case(c.name, args.members, a, b, expected)
+        failures, explained = compare_case(c.name, a, b, expected)
         if any(label.endswith("the case ends") for label, _ in a):
             failures.append("  the case does not run to its end against etcd: %s" % a[-1][1])
         explained_steps += explained
@@ -126,11 +142,15 @@ def report(args, selected, targets):
                 note = " (%d steps differ as listed)" % explained if explained else ""
                 print("passed  %s%s  %.1f s, %.1f s" % (c.name, note, etcd.seconds.get(c.name, 0), kvd.seconds.get(c.name, 0)))
     if full and not args.same:
-        for e in expected.unused(args.members):
+        if args.touched:
+            for line in missing(etcd.api, etcd.touched, args.etcdctl):
+                failed += 1
+                print("FAILED  " + line)
+        for e in expected.unused():
             failed += 1
             print("FAILED  docs/compatibility.json: %s (%s) no longer differs; take it out" % (e["id"], e["case"]))
-    print("%d calls in %d cases against %d member(s); %d calls differ as docs/compatibility.json says" % (
-        calls, len(selected), args.members, explained_steps))
+    print("%d calls in %d cases against %d member(s)%s%s; %d calls differ as docs/compatibility.json says" % (
+        calls, len(selected), args.members, " over TLS" * args.tls, " with users" * args.auth, explained_steps))
     print("%d passed, %d failed" % (passed, failed))
     return 0 if failed == 0 and passed > 0 else 1
 
@@ -147,7 +167,7 @@ def selftest():
         return copy
 
     def failures(other, entries=(), name="kv/a"):
-        return compare_case(name, 1, record, other, Expected(list(entries)))[0]
+        return compare_case(name, record, other, Expected(list(entries)))[0]
 
     checks = [
         ("the same record passes", not failures(altered(lambda r: None))),
@@ -165,7 +185,7 @@ def selftest():
             altered(lambda r: (r[0][1].pop(), r.pop())), [dict(entry, step="*", etcd=[".*"], rest=True)])),
         ("an entry without rest does not", failures(
             altered(lambda r: (r[0][1].pop(), r.pop())), [dict(entry, step="*", etcd=[".*"])])),
-        ("an entry that no longer differs is noticed", Expected([entry]).unused(1)),
+        ("an entry that no longer differs is noticed", Expected([entry]).unused()),
     ]
     listed = Expected.load(os.path.join(REPOSITORY, "docs", "compatibility.json"))
     with open(os.path.join(REPOSITORY, "docs", "compatibility.md")) as f:
@@ -185,18 +205,22 @@ def main():
     parser.add_argument("--etcd", default="/usr/bin/etcd", help="the reference")
     parser.add_argument("--etcdctl", default="/usr/bin/etcdctl")
     parser.add_argument("--members", type=int, default=1, choices=[1, 3])
-    parser.add_argument("--only", default="*", help="cases whose name matches this shell pattern")
+    parser.add_argument("--tls", action="store_true", help="clients and members speak TLS, and both show certificates")
+    parser.add_argument("--auth", action="store_true", help="authentication is on: calls are made by users")
+    parser.add_argument("--only", action="append", help="cases whose name matches this shell pattern; may be repeated")
     parser.add_argument("--expected", default=os.path.join(REPOSITORY, "docs", "compatibility.json"))
     parser.add_argument("--save", metavar="FILE", help="write both targets' answers to FILE as JSON")
     parser.add_argument("--list", action="store_true", help="print the cases and stop")
+    parser.add_argument("--touched", action="store_true", help="fail if there is an RPC, a verb, ... that no case touches")
     parser.add_argument("--keep", action="store_true", help="keep data directories and logs under the temporary directory")
     parser.add_argument("--selftest", action="store_true")
     parser.add_argument("-v", "--verbose", action="store_true")
     args = parser.parse_args()
+    args.only = args.only or ["*"]
     if args.selftest:
         return selftest()
     if args.list:
-        for c in select(args.members, args.only):
+        for c in select(args):
             print(c.name)
         return 0
     if not args.kvd:

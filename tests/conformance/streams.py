@@ -22,7 +22,7 @@ import time
 
 import grpc
 
-from case import raw
+from case import CTL_ENVIRONMENT, raw
 
 SETTLE_SECONDS = 10
 QUIET_SECONDS = 0.25
@@ -41,6 +41,7 @@ class Stream:
         open_stream = t.channel(member).stream_stream(
             m.path, request_serializer=m.request.SerializeToString, response_deserializer=m.response.FromString
         )
+        self.name = (service, method)
         self.call = open_stream(iter(self.requests.get, None), metadata=metadata, timeout=120)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -48,17 +49,20 @@ class Stream:
     def _read(self):
         try:
             for response in self.call:
+                self.t.touched.outcome(*self.name, "OK")
                 with self.changed:
                     self.responses.append(response)
                     self.changed.notify_all()
             end = ("OK", "")
         except grpc.RpcError as e:
             end = (e.code().name, e.details())
+            self.t.touched.outcome(*self.name, end[0])
         with self.changed:
             self.end = end
             self.changed.notify_all()
 
     def send(self, request):
+        self.t.touched.request(request)
         self.requests.put(request)
 
     def half_close(self):
@@ -203,9 +207,8 @@ class ControlWatch:
         self.t = t
         self.args = args
         self.process = subprocess.Popen(
-            [t.etcdctl_program, "--endpoints", t.endpoints()] + list(args),
+            t.ctl_command(args, t.endpoints()), env=CTL_ENVIRONMENT,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin"},
         )
         self.output = []
         self.changed = threading.Condition()
@@ -256,5 +259,6 @@ class ControlWatch:
         err = self.process.stderr.read()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             pipe.close()
+        self.t.touched.command(self.args, 0 if code == -2 else code)
         lines = self.t.printed(code, b"".join(self.output), err)
         self.t.record(self.t.ctl_label(self.args), [re.sub(r"^exit = -2$", "exit = by the interrupt", x) for x in lines])

@@ -58,7 +58,7 @@ class Member:
 
     def command(self):
         return [
-            KVD,
+            self.cluster.program,
             "--name", self.name,
             "--data-dir", self.data_dir,
             "--listen-client-urls", "http://" + self.client,
@@ -176,7 +176,8 @@ class Member:
 
 
 class Cluster:
-    def __init__(self, size, flags=()):
+    def __init__(self, size, flags=(), program=KVD):
+        self.program = program
         self.directory = tempfile.mkdtemp(prefix="keel-integration-")
         self.token = f"token-{os.getpid()}-{os.path.basename(self.directory)}"
         self.flags = list(flags)

@@ -35,7 +35,7 @@ def replace(path, data, mode=0o644):
 
 
 def name_of(cn):
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)] if cn else [])
 
 
 def pem(thing):
@@ -62,11 +62,12 @@ class TestCa:
         replace(self.file, pem(self.cert))
 
     def issue(self, name, cn=None, dns=(), ips=(), start=-HOUR, end=24 * HOUR):
-        """A certificate for servers and clients; start and end count from now."""
+        """A certificate for servers and clients; start and end count from now. Its common name is `cn`,
+        none if that is "", or `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(d) for d in dns]
         names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ips]
-        builder = (x509.CertificateBuilder().subject_name(name_of(cn or name))
+        builder = (x509.CertificateBuilder().subject_name(name_of(name if cn is None else cn))
                    .issuer_name(self.cert.subject).public_key(key.public_key())
                    .serial_number(x509.random_serial_number())
                    .not_valid_before(now() + start).not_valid_after(now() + end)

@@ -8,7 +8,7 @@ import grpc
 from case import case
 
 
-@case("auth/off")
+@case("auth/off", users=True)
 def _(t):
     t.call("Auth", "AuthDisable")
     t.call("Auth", "Authenticate", name="root", password="x")
@@ -25,7 +25,7 @@ def _(t):
     t.call("Auth", "AuthEnable")
 
 
-@case("auth/a user and a role are made")
+@case("auth/a user and a role are made", users=True)
 def _(t):
     t.call("Auth", "UserAdd", name="somebody", password="x")
     t.call("Auth", "RoleAdd", name="something")

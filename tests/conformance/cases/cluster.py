@@ -42,7 +42,7 @@ def _(t):
         # Over three, a follower of etcd 3.4 answers the first of these only when
         # the time is up, and the second depends on how long the cluster is up.
         t.call("Cluster", "MemberPromote", ID=t.member_ids[0])
-        t.call("Cluster", "MemberAdd", peerURLs=["http://" + t.members[0].peer])
+        t.call("Cluster", "MemberAdd", peerURLs=[t.peer_url(0)])
     t.call("Cluster", "MemberAdd", peerURLs=["not a url"])
     t.call("Cluster", "MemberAdd", peerURLs=[])
     t.call("Cluster", "MemberAdd", peerURLs=["127.0.0.1:1"])

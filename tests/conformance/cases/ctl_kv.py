@@ -169,5 +169,5 @@ def _(t):
 
 @case("ctl/one of two endpoints is down")
 def _(t):
-    t.ctl("endpoint", "health", "--command-timeout=1s", "--dial-timeout=500ms", endpoints=t.endpoints() + ",127.0.0.1:1")
+    t.ctl("endpoint", "health", "--command-timeout=3s", "--dial-timeout=500ms", endpoints=t.endpoints() + ",127.0.0.1:1")
     t.ctl("put", "a", "1", endpoints="127.0.0.1:1," + t.endpoints())

@@ -1,7 +1,6 @@
 """What is below the API: gRPC itself, HTTP on the same port, and garbage."""
 
 import base64
-import http.client
 import json
 import re
 import socket
@@ -132,8 +131,7 @@ def _(t):
 @case("http/metrics")
 def _(t):
     t.put("a", "1")
-    host, port = t.members[0].client.split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=CALL_SECONDS)
+    connection = t.http_connection()
     connection.request("GET", "/metrics")
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -235,11 +233,10 @@ def _(t):
 
 def json_lines(t, path, body, lines, chunked=False):
     """The status, the content type, and the first lines of a stream's answer, or all of one that ends."""
-    host, port = t.members[0].client.split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=CALL_SECONDS)
+    connection = t.http_connection()
     words = gateway_words(t)
     connection.request("POST", "/v3/" + path, body=(x.encode() for x in body) if chunked else "".join(body), encode_chunked=chunked,
-                       headers={"Transfer-Encoding": "chunked"} if chunked else {})
+                       headers={**t.http_headers("/v3/" + path), **({"Transfer-Encoding": "chunked"} if chunked else {})})
     answer = connection.getresponse()
     shown = ["status = %d" % answer.status, "content-type = %s" % answer.getheader("Content-Type")]
     for n in range(lines):
@@ -285,8 +282,7 @@ def _(t):
 
 @case("http/kept open")
 def _(t):
-    host, port = t.members[0].client.split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=CALL_SECONDS)
+    connection = t.http_connection()
     statuses = []
     for path in ("/health", "/version", "/nothing", "/health"):
         connection.request("GET", path)
@@ -297,10 +293,9 @@ def _(t):
     t.note("four requests on one connection", statuses)
 
 
-def send_bytes(t, data, wait=3):
+def send_bytes(t, data, wait=3, alpn="http/1.1"):
     """What comes back for the bytes, and whether the server closes."""
-    host, port = t.members[0].client.split(":")
-    s = socket.create_connection((host, int(port)), timeout=wait)
+    s = t.socket(wait, alpn)
     received, closed = b"", False
     try:
         s.sendall(data)
@@ -332,15 +327,14 @@ def _(t):
 
 @case("wire/http2 preface and then garbage")
 def _(t):
-    received, closed = send_bytes(t, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 500)
+    received, closed = send_bytes(t, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 500, alpn="h2")
     t.note("is the connection closed", closed)
     t.put("a", "still served")
 
 
 @case("wire/half a preface")
 def _(t):
-    host, port = t.members[0].client.split(":")
-    s = socket.create_connection((host, int(port)))
+    s = t.socket(CALL_SECONDS, "h2")
     s.sendall(b"PRI * HTTP/2.0\r\n")
     t.put("a", "served meanwhile")
     s.close()
