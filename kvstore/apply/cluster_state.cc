@@ -100,10 +100,14 @@ absl::Status ClusterState::Load(const Store& store) {
     damaged = !proto.ParseFromArray(value.data(), static_cast<int>(value.size())) || damaged;
     members.push_back(FromProto(proto));
   }));
-  std::vector<uint64_t> removed;
-  KEEL_RETURN_IF_ERROR(store.ScanMeta(kRemoved, [&](std::string_view key, std::string_view) {
-    damaged = key.size() != 8 || damaged;
-    if (!damaged) removed.push_back(LoadBig64(key.data()));
+  MemberTable::Removed removed;
+  // Version 0.1 wrote no index: by now it was removed.
+  const uint64_t by_now = std::max<uint64_t>(store.applied_index(), 1);
+  KEEL_RETURN_IF_ERROR(store.ScanMeta(kRemoved, [&](std::string_view key, std::string_view value) {
+    damaged = key.size() != 8 || (!value.empty() && value.size() != 8) || damaged;
+    if (damaged) return;
+    const uint64_t index = value.empty() ? by_now : LoadBig64(value.data());
+    removed[LoadBig64(key.data())] = std::max<uint64_t>(index, 1);
   }));
   std::vector<Alarm> alarms;
   KEEL_RETURN_IF_ERROR(store.ScanMeta(kAlarm, [&](std::string_view key, std::string_view value) {
@@ -126,7 +130,7 @@ absl::Status ClusterState::Load(const Store& store) {
   if (!has_version) version.clear();
   if (damaged) return absl::DataLossError("store: damaged record in family default");
 
-  members_.Assign(std::move(members), removed);
+  members_.Assign(std::move(members), std::move(removed));
   leases_.Assign(leases);
   conf_ = std::move(conf);
   base::MutexLock lock(&mutex_);
@@ -182,10 +186,12 @@ void ClusterState::SetMember(Writer& writer, Member member) {
   members_.Set(std::move(member));
 }
 
-bool ClusterState::RemoveMember(Writer& writer, uint64_t id) {
+bool ClusterState::RemoveMember(Writer& writer, uint64_t id, raft::Index index) {
   writer.DeleteMeta(IdKey(kMember, id));
-  writer.PutMeta(IdKey(kRemoved, id), {});
-  members_.Remove(id);
+  std::string at;
+  AppendBig64(index, &at);
+  writer.PutMeta(IdKey(kRemoved, id), at);
+  members_.Remove(id, index);
   return ClearAlarm(writer, {id, etcdserverpb::NOSPACE});
 }
 

@@ -44,8 +44,9 @@ class ClusterState {
   void SetLease(Writer& writer, const Lease& lease);
   void RemoveLease(Writer& writer, int64_t id);
   void SetMember(Writer& writer, Member member);
-  // Its NOSPACE alarm goes with it: nobody else would lower it. True when there was one.
-  bool RemoveMember(Writer& writer, uint64_t id);
+  // By the entry at `index`. Its NOSPACE alarm goes with it: nobody else would lower it. True when
+  // there was one.
+  bool RemoveMember(Writer& writer, uint64_t id, raft::Index index);
   // False when nothing changed. A person's alarm stands above the member's own: it replaces that
   // one, is not replaced by it, and an automatic `alarm` does not clear it.
   bool RaiseAlarm(Writer& writer, const Alarm& alarm);

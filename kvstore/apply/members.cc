@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "kvstore/mvcc/errors.h"
 
 namespace keel::kvstore {
@@ -33,9 +34,10 @@ std::optional<Member> MemberTable::Find(uint64_t id) const {
   return found->second;
 }
 
-bool MemberTable::WasRemoved(uint64_t id) const {
+uint64_t MemberTable::RemovedAt(uint64_t id) const {
   base::MutexLock lock(&mutex_);
-  return removed_.contains(id);
+  const auto found = removed_.find(id);
+  return found == removed_.end() ? 0 : found->second;
 }
 
 absl::Status MemberTable::CheckAdd(const Member& member, size_t max_learners) const {
@@ -78,17 +80,18 @@ void MemberTable::Set(Member member) {
   members_[member.id] = std::move(member);
 }
 
-void MemberTable::Remove(uint64_t id) {
+void MemberTable::Remove(uint64_t id, uint64_t index) {
+  KEEL_CHECK(index > 0);
   base::MutexLock lock(&mutex_);
   members_.erase(id);
-  removed_.insert(id);
+  removed_[id] = index;
 }
 
-void MemberTable::Assign(std::vector<Member> members, const std::vector<uint64_t>& removed) {
+void MemberTable::Assign(std::vector<Member> members, Removed removed) {
   base::MutexLock lock(&mutex_);
   members_.clear();
   for (Member& member : members) members_[member.id] = std::move(member);
-  removed_ = {removed.begin(), removed.end()};
+  removed_ = std::move(removed);
 }
 
 }  // namespace keel::kvstore

@@ -12,7 +12,6 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
-#include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "base/mutex.h"
 
@@ -33,7 +32,9 @@ class MemberTable {
   std::vector<Member> List() const;  // by id
   std::optional<Member> Find(uint64_t id) const;
   // Whether it was a member once and has been removed: ids are never used again.
-  bool WasRemoved(uint64_t id) const;
+  bool WasRemoved(uint64_t id) const { return RemovedAt(id) != 0; }
+  // The index of the log that removed it, or a later one; 0: it was not removed.
+  uint64_t RemovedAt(uint64_t id) const;
 
   // Errors with etcd's texts: the member exists or was removed, another has
   // one of its peer URLs, or there are learners enough.
@@ -44,13 +45,16 @@ class MemberTable {
   absl::Status CheckUpdate(uint64_t id, const std::vector<std::string>& peer_urls) const;
 
   void Set(Member member);
-  void Remove(uint64_t id);  // and remembers it as removed
-  void Assign(std::vector<Member> members, const std::vector<uint64_t>& removed);
+  // And remembers it as removed, for ever: 16 bytes for each change of membership.
+  // REQUIRES: index > 0.
+  void Remove(uint64_t id, uint64_t index);
+  using Removed = absl::btree_map<uint64_t, uint64_t>;  // id → index
+  void Assign(std::vector<Member> members, Removed removed);
 
  private:
   mutable base::Mutex mutex_;
   absl::btree_map<uint64_t, Member> members_ ABSL_GUARDED_BY(mutex_);
-  absl::btree_set<uint64_t> removed_ ABSL_GUARDED_BY(mutex_);
+  Removed removed_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace keel::kvstore

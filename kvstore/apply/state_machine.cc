@@ -216,7 +216,7 @@ class Machine : public KvStateMachine {
     if (status.ok()) {
       for (const raft::ConfChangeSingle& single : committed.change.changes) {
         if (single.type == Type::kRemove) {
-          if (state_.RemoveMember(writer, single.node)) {
+          if (state_.RemoveMember(writer, single.node, committed.entry.index)) {
             notices_.push_back([](ApplySink& sink) { sink.OnAlarmsChanged(); });
           }
         } else if (context.promote()) {

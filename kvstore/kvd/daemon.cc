@@ -251,6 +251,7 @@ absl::Status Daemon::OpenNode() {
   transport.io = &io_;
   transport.snapshot_dir = config_.snapshot_dir();
   transport.introduction = [this] { return server_->Introduction(); };
+  transport.removed_at = [this](raft::NodeId id) { return server_->RemovedAt(id); };
   KEEL_ASSIGN_OR_RETURN(transport_, raft::TcpTransport::Create(std::move(transport)));
 
   KEEL_ASSIGN_OR_RETURN(node_,

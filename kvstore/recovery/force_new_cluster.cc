@@ -84,6 +84,7 @@ absl::Status StandAlone(const ServerConfig& config, const Identity& identity, ra
   ClusterState state;
   KEEL_RETURN_IF_ERROR(state.Load(*store));
   Writer& writer = store->writer();
+  const uint64_t index = std::max<uint64_t>(store->applied_index(), 1);
   Member self{.id = identity.member_id,
               .name = identity.name,
               .peer_urls = UrlStrings(config.initial_advertise_peer_urls)};
@@ -91,7 +92,7 @@ absl::Status StandAlone(const ServerConfig& config, const Identity& identity, ra
     if (member.id == self.id) {
       self = member;
     } else {
-      state.RemoveMember(writer, member.id);
+      state.RemoveMember(writer, member.id, index);
     }
   }
   self.is_learner = false;
@@ -100,7 +101,6 @@ absl::Status StandAlone(const ServerConfig& config, const Identity& identity, ra
   conf.voters = {self.id};
   state.SetConf(writer, conf);
   // Its log begins behind this: who joins gets a snapshot, never the entries of another cluster.
-  const uint64_t index = std::max<uint64_t>(store->applied_index(), 1);
   store->Rebase(index, std::max<raft::Term>(term, 1));
   KEEL_RETURN_IF_ERROR(store->Commit(index, std::max<raft::Term>(term, 1)));
   return store->FlushAll();

@@ -156,6 +156,7 @@ struct Server::Parts {
   // Set by Start: before, what apply says is on its way to be read from the tables.
   std::atomic<bool> started{false};
   bool stopped = false;  // the rest: on the loop
+  bool removed = false;
   bool published = false;
   bool publishing = false;
   bool proposing_version = false;
@@ -181,6 +182,7 @@ void Server::FillNodeOptions(raft::NodeOptions* options) {
   options->on_user_message = [this](raft::NodeId from, std::string payload) {
     if (parts_->started.load() && !parts_->stopped) parts_->calls->OnUserMessage(from, payload);
   };
+  options->on_removed = [this](raft::NodeId, raft::Index) { PostToLoop([this] { Removed(); }); };
   options->on_log_sync = [this](base::Duration took) { parts_->metrics.wal_fsync.Observe(took); };
 }
 
@@ -287,6 +289,10 @@ std::string Server::EncodeHeader(int64_t revision) const {
 std::string Server::Introduction() const {
   if (!parts_->started.load()) return "";
   return EncodeClusterInfo(parts_->identity, parts_->context.machine->members().List());
+}
+
+raft::Index Server::RemovedAt(uint64_t id) const {
+  return parts_->started.load() ? parts_->context.machine->members().RemovedAt(id) : 0;
 }
 
 uint64_t Server::cluster_id() const { return parts_->context.cluster_id; }
@@ -396,10 +402,15 @@ void Server::ConnectPeers() {
   }
   parts_->peers = std::move(wanted);
   if (!present && context.machine->members().WasRemoved(context.member_id)) {
-    base::Log().error("this member ({:x}) has been removed from the cluster; it stops",
-                      context.member_id);
-    if (on_removed) on_removed();
+    Removed();
   }
+}
+
+void Server::Removed() {
+  if (std::exchange(parts_->removed, true)) return;
+  base::Log().error("this member ({:x}) has been removed from the cluster; it stops",
+                    parts_->context.member_id);
+  if (on_removed) on_removed();
 }
 
 void Server::OnStateChange(const raft::SoftState& state, raft::Term term) {

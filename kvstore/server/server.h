@@ -74,6 +74,9 @@ class Server final : public ApplySink {
   // Start. Any thread.
   std::string Introduction() const;
 
+  // For TcpTransportOptions::removed_at; 0 before Start. Any thread.
+  raft::Index RemovedAt(uint64_t id) const;
+
   // Called on the loop when there has been no leader for three election timeouts.
   void SetOnLeaderMissing(std::function<void()> callback);
 
@@ -111,7 +114,8 @@ class Server final : public ApplySink {
   void OnTokensRevoked(const std::string& user) override;
   void OnReset() override;
 
-  // Called on the loop when this member was removed from the cluster.
+  // Called on the loop, once, when this member was removed from the cluster: it has applied that,
+  // or was told by one that has.
   std::function<void()> on_removed;
 
  private:
@@ -120,6 +124,7 @@ class Server final : public ApplySink {
   void OnStateChange(const raft::SoftState& state, raft::Term term);
   void Tick();
   void ConnectPeers();
+  void Removed();
   void Publish();
   void ReadState();
   void PostToLoop(base::Task task);

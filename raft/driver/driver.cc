@@ -134,6 +134,24 @@ void Driver::OnUserMessage(NodeId from, std::string payload) {
   if (!closed_ && options_.on_user_message) options_.on_user_message(from, std::move(payload));
 }
 
+// Ids are never used again, so that who was removed at an index is no member at any later one.
+void Driver::OnRemoved(NodeId from, Index index) {
+  if (!running()) return;
+  const Index applied = applied_index.load();
+  if (applied >= index && IsMember(core_->GetStatus().conf, options_.id)) {
+    if (loop_->Now() - refusal_logged_ < kRefusalLog) return;
+    refusal_logged_ = loop_->Now();
+    base::Log().warn(
+        "peer={:x} says that this member was removed at index={}; it is a member at index={}, "
+        "and stays",
+        from, index, applied);
+    return;
+  }
+  base::Log().log(log_level(), "peer={:x} says that this member ({:x}) was removed at index={}",
+                  from, options_.id, index);
+  if (options_.on_removed) options_.on_removed(from, index);
+}
+
 void Driver::ScheduleTurn() {
   if (turn_scheduled_) return;
   turn_scheduled_ = true;

@@ -36,6 +36,9 @@ using Refused = absl::AnyInvocable<void(absl::Status)>;
 
 class Driver;
 
+// Whether it is a voter, one that leaves, or a learner.
+bool IsMember(const ConfState& conf, NodeId id);
+
 // What a host of many groups does for each (see host_core.h). On its loop.
 class GroupHost {
  public:
@@ -166,6 +169,7 @@ class Driver final : public TransportHandler,
   void OnUnreachable(NodeId peer) override;
   void OnSnapshotFiles(NodeId from, const Message& message, std::string dir) override;
   void OnUserMessage(NodeId from, std::string payload) override;
+  void OnRemoved(NodeId from, Index index) override;
 
   // LogView
   Index FirstIndex() const override { return log_->FirstIndex(); }

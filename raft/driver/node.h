@@ -95,6 +95,9 @@ struct NodeOptions {
   std::function<void(const SoftState&, Term)> on_state_change;
   // A user payload from a peer (Transport::SendUser). On `loop`.
   std::function<void(NodeId from, std::string payload)> on_user_message;
+  // A peer says that this member was removed at `index`, and nothing that this member has applied
+  // contradicts that: it missed it. Perhaps more than once. On `loop`.
+  std::function<void(NodeId from, Index index)> on_removed;
   // A sync of the log took this long. On the log's thread; for metrics.
   std::function<void(base::Duration)> on_log_sync;
   NodeObserver* observer = nullptr;  // outlives the node

@@ -499,5 +499,50 @@ TEST_F(NodeTest, AFollowerWhoseDiskIsBusyAcknowledgesNothing) {
   for (auto& disk : disks) disk->RunUntilIdle();
 }
 
+// A transport whose handler the test calls itself.
+class LoneTransport final : public Transport {
+ public:
+  explicit LoneTransport(TransportHandler** handler) : handler_(handler) {}
+  void Start(base::Loop*, TransportHandler* handler) override { *handler_ = handler; }
+  void Stop() override {}
+  void AddPeer(NodeId, const std::string&) override {}
+  void RemovePeer(NodeId) override {}
+  void Send(std::span<Message>) override {}
+  void SendUser(NodeId, std::string) override {}
+  void SendSnapshot(Message, std::string, absl::AnyInvocable<void(absl::Status)>) override {}
+  base::Duration SinceHeard(NodeId) const override { return base::Duration::max(); }
+
+ private:
+  TransportHandler** const handler_;
+};
+
+// A wrong or old notice stops nobody: ids are never used again, so that who is a member at an
+// index was not removed before it.
+TEST_F(NodeTest, OnlyWhoCannotKnowBetterBelievesThatItWasRemoved) {
+  Member& member = *members_[0];
+  std::vector<Index> told;
+  TransportHandler* handler = nullptr;
+  member.options.initial_conf.voters = {1};
+  member.options.on_removed = [&](NodeId from, Index index) {
+    EXPECT_EQ(from, 2u);
+    told.push_back(index);
+  };
+  ASSERT_TRUE(member.Start(std::make_unique<LoneTransport>(&handler)).ok());
+  ASSERT_TRUE(Eventually([&] { return member.node->role() == Role::kLeader; }));
+  member.Propose("v");
+  ASSERT_TRUE(Eventually([&] { return member.machine->count() == 1; }));
+  std::promise<void> done;
+  member.loop->Post([&] {
+    const Index applied = member.node->applied_index();
+    handler->OnRemoved(2, 1);
+    handler->OnRemoved(2, applied);
+    EXPECT_TRUE(told.empty());
+    handler->OnRemoved(2, applied + 1);
+    EXPECT_EQ(told, std::vector<Index>{applied + 1});
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
 }  // namespace
 }  // namespace keel::raft

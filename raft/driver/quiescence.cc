@@ -13,7 +13,6 @@
 #include "raft/driver/driver.h"
 
 namespace keel::raft {
-namespace {
 
 bool IsMember(const ConfState& conf, NodeId id) {
   for (const auto* ids : {&conf.voters, &conf.voters_outgoing, &conf.learners}) {
@@ -21,8 +20,6 @@ bool IsMember(const ConfState& conf, NodeId id) {
   }
   return false;
 }
-
-}  // namespace
 
 ConfState Driver::members() const {
   return core_ != nullptr ? core_->GetStatus().conf : opened_at_.conf;

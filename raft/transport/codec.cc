@@ -129,6 +129,21 @@ absl::StatusOr<HelloReply> DecodeHelloReply(std::string_view bytes) {
                     Get<NodeId>(bytes, 24), Get<uint32_t>(bytes, 32)};
 }
 
+std::string EncodeRemovalNotice(const RemovalNotice& notice) {
+  std::string out;
+  Put(&out, notice.cluster_id);
+  Put(&out, notice.member);
+  Put(&out, notice.index);
+  return out;
+}
+
+absl::StatusOr<RemovalNotice> DecodeRemovalNotice(std::string_view bytes) {
+  if (bytes.size() != 24) return absl::InvalidArgumentError("not a notice of removal");
+  const RemovalNotice notice{Get<uint64_t>(bytes, 0), Get<NodeId>(bytes, 8), Get<Index>(bytes, 16)};
+  if (notice.index == 0) return absl::InvalidArgumentError("a notice of removal without an index");
+  return notice;
+}
+
 absl::StatusOr<FrameView> ParseFrame(std::string_view bytes, size_t max_payload) {
   FrameView frame;
   frame.needed = kFrameHeaderBytes;
@@ -145,7 +160,7 @@ absl::StatusOr<FrameView> ParseFrame(std::string_view bytes, size_t max_payload)
   }
   const auto type = static_cast<uint8_t>(bytes[8]);
   if (type < static_cast<uint8_t>(FrameType::kMessages) ||
-      type > static_cast<uint8_t>(FrameType::kAddress)) {
+      type > static_cast<uint8_t>(FrameType::kRemoved)) {
     return absl::InvalidArgumentError(base::StrCat("a frame of unknown type ", type));
   }
   frame.type = static_cast<FrameType>(type);

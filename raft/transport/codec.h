@@ -48,7 +48,8 @@ enum class HelloResult : uint32_t {
   kOk = 0,
   kOtherCluster = 1,
   kOtherMember = 2,
-  kOtherVersion = 3
+  kOtherVersion = 3,
+  kRemoved = 4,  // the caller was; a kRemoved frame follows
 };
 
 struct HelloReply {
@@ -64,6 +65,17 @@ absl::StatusOr<Hello> DecodeHello(std::string_view bytes);
 std::string EncodeHelloReply(const HelloReply& reply);
 absl::StatusOr<HelloReply> DecodeHelloReply(std::string_view bytes);
 
+// Word to a member that it was removed, by one that has applied that.
+struct RemovalNotice {
+  uint64_t cluster_id = 0;
+  NodeId member = kNoNode;
+  Index index = 0;  // at or below which the log removes it
+};
+
+std::string EncodeRemovalNotice(const RemovalNotice& notice);
+// InvalidArgument when it is none.
+absl::StatusOr<RemovalNotice> DecodeRemovalNotice(std::string_view bytes);
+
 enum class FrameType : uint8_t {
   kMessages = 1,        // a MessageBatch
   kUser = 2,            // a user payload, as it is
@@ -73,6 +85,7 @@ enum class FrameType : uint8_t {
   kSnapshotResult = 6,  // a SnapshotResult
   kGroupMessages = 7,   // a MessageBatch between hosts of many groups
   kAddress = 8,         // where the sender listens
+  kRemoved = 9,         // a RemovalNotice
 };
 
 struct FrameView {

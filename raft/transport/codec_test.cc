@@ -118,6 +118,18 @@ TEST(TransportCodecTest, IncompleteFramesWaitAndWrongOnesAreErrors) {
   EXPECT_EQ(ParseFrame(bytes, 4).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(TransportCodecTest, RemovalNoticeRoundTripsAndGarbageIsRefused) {
+  const std::string bytes = EncodeRemovalNotice({7, 8, 9});
+  const auto got = DecodeRemovalNotice(bytes);
+  ASSERT_TRUE(got.ok());
+  EXPECT_EQ(got->cluster_id, 7u);
+  EXPECT_EQ(got->member, 8u);
+  EXPECT_EQ(got->index, 9u);
+  EXPECT_FALSE(DecodeRemovalNotice(bytes + "x").ok());
+  EXPECT_FALSE(DecodeRemovalNotice(bytes.substr(1)).ok());
+  EXPECT_FALSE(DecodeRemovalNotice(EncodeRemovalNotice({7, 8, 0})).ok());
+}
+
 TEST(TransportCodecTest, HelloRoundTripsAndGarbageIsRefused) {
   const Hello hello{StreamKind::kSnapshot, 7, 8, 9};
   std::string bytes = EncodeHello(hello);

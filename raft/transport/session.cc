@@ -56,6 +56,7 @@ asio::awaitable<bool> Accept(std::shared_ptr<TransportShared> shared, SocketPtr 
   HelloReply reply{HelloResult::kOk, shared->options.cluster_id, shared->options.self,
                    kTakesAddress};
   std::string why;
+  Index removed_at = 0;
   if (!decoded.ok()) {
     why = base::ToStd(decoded.status().message());
     if (decoded.status().code() == absl::StatusCode::kInvalidArgument) {
@@ -70,13 +71,26 @@ asio::awaitable<bool> Accept(std::shared_ptr<TransportShared> shared, SocketPtr 
     why = base::StrCat("member ", absl::Hex(decoded->from), " belongs to cluster ",
                        absl::Hex(decoded->cluster_id), ", this member to ",
                        absl::Hex(shared->options.cluster_id));
+  } else if (removed_at = shared->RemovedAt(decoded->from); removed_at != 0) {
+    reply.result = HelloResult::kRemoved;
+    why = base::StrCat("member ", absl::Hex(decoded->from), " was removed from the cluster");
   } else if (decoded->to != shared->options.self) {
     reply.result = HelloResult::kOtherMember;
     why = base::StrCat("member ", absl::Hex(decoded->from), " expected member ",
                        absl::Hex(decoded->to), " here, this is ", absl::Hex(shared->options.self));
   }
   const std::string answer = EncodeHelloReply(reply);
-  const auto [ec, n] = co_await asio::async_write(*socket, asio::buffer(answer), kAwait);
+  std::string notice;
+  FrameWriter writer;
+  std::vector<asio::const_buffer> buffers = {asio::buffer(answer)};
+  if (reply.result == HelloResult::kRemoved) {
+    notice = EncodeRemovalNotice({shared->options.cluster_id, decoded->from, removed_at});
+    writer.Add(FrameType::kRemoved, notice);
+    for (const std::string_view part : writer.Parts()) {
+      buffers.emplace_back(part.data(), part.size());
+    }
+  }
+  const auto [ec, n] = co_await asio::async_write(*socket, buffers, kAwait);
   if (!why.empty()) shared->Refused(remote, why);
   if (ec || !why.empty()) co_return false;
   *hello = *decoded;
@@ -189,7 +203,9 @@ asio::awaitable<void> RunSession(std::shared_ptr<TransportShared> shared, Socket
       co_await Introduce(shared, socket);
     } else {
       uint64_t learned = 0;
+      shared->TrackInbound(hello.from, socket);
       ended = co_await ReadMessages(shared, socket, hello, &learned);
+      shared->ForgetInbound(hello.from, socket);
       shared->peers->Forget(hello.from, learned);
     }
     if (absl::IsInvalidArgument(ended) || absl::IsDataLoss(ended)) {

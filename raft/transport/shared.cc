@@ -143,6 +143,26 @@ void TransportShared::DeliverSnapshot(NodeId from, Message message, std::string 
   });
 }
 
+void TransportShared::DeliverRemoved(NodeId from, Index index) {
+  ToHandler(false, [from, index](TransportHandler* handler) { handler->OnRemoved(from, index); });
+}
+
+void TransportShared::ForgetInbound(NodeId peer, const SocketPtr& socket) {
+  const auto it = inbound_.find(peer);
+  if (it == inbound_.end()) return;
+  it->second.erase(socket);
+  if (it->second.empty()) inbound_.erase(it);
+}
+
+void TransportShared::CloseIfRemoved(NodeId peer) {
+  const auto it = inbound_.find(peer);
+  if (it == inbound_.end() || RemovedAt(peer) == 0) return;
+  for (const SocketPtr& socket : it->second) {
+    boost::system::error_code ignored;
+    socket->close(ignored);
+  }
+}
+
 void TransportShared::DeliverDone(absl::AnyInvocable<void(absl::Status)> done,
                                   absl::Status status) {
   ToHandler(false, [done = std::move(done), status = std::move(status)](TransportHandler*) mutable {
@@ -204,6 +224,34 @@ asio::awaitable<absl::Status> SecureToPeer(SocketPtr socket,
   co_return absl::UnavailableError(
       StrCat("connect ", address, ": ", why.empty() ? ec.message() : why));
 }
+
+namespace {
+
+// What the peer says behind HelloResult::kRemoved. Only what names this cluster and this member
+// counts; whether it is news is for the handler to judge.
+asio::awaitable<absl::Status> ReadRemovalNotice(std::shared_ptr<TransportShared> shared,
+                                                SocketPtr socket, std::string address,
+                                                HelloReply reply) {
+  FrameReader reader(kFrameHeaderBytes + 1024);
+  if (absl::Status filled = co_await reader.Fill(socket); !filled.ok()) co_return filled;
+  const auto frame = reader.Next();
+  if (!frame.ok()) co_return frame.status();
+  if (frame->type != FrameType::kRemoved) {
+    co_return absl::FailedPreconditionError(StrCat(address, " does not speak the peer protocol"));
+  }
+  const auto notice = DecodeRemovalNotice(frame->payload);
+  if (!notice.ok()) co_return notice.status();
+  const uint64_t cluster = shared->options.cluster_id;
+  if (reply.cluster_id != cluster || notice->cluster_id != cluster ||
+      notice->member != shared->options.self) {
+    co_return absl::FailedPreconditionError(
+        StrCat(address, " speaks of the removal of another member"));
+  }
+  shared->DeliverRemoved(reply.member, notice->index);
+  co_return absl::FailedPreconditionError(StrCat(address, " says that this member was removed"));
+}
+
+}  // namespace
 
 asio::awaitable<absl::Status> ConnectToPeer(std::shared_ptr<TransportShared> shared,
                                             ConnectionGroup* group, SocketPtr socket,
@@ -273,6 +321,8 @@ asio::awaitable<absl::Status> ConnectToPeer(std::shared_ptr<TransportShared> sha
     case HelloResult::kOtherMember:
       co_return absl::FailedPreconditionError(
           StrCat(address, " is member ", hex(reply->member), ", expected was ", hex(hello.to)));
+    case HelloResult::kRemoved:
+      co_return co_await ReadRemovalNotice(shared, socket, address, *reply);
     case HelloResult::kOtherVersion:
       break;
   }

@@ -95,11 +95,20 @@ class TransportShared {
   void DeliverUser(NodeId from, std::string payload);
   void DeliverUnreachable(NodeId peer);
   void DeliverSnapshot(NodeId from, Message message, std::string dir);
+  void DeliverRemoved(NodeId from, Index index);
   void DeliverDone(absl::AnyInvocable<void(absl::Status)> done, absl::Status status);
 
   // The same for each peer's id, as long as this lives.
   PeerCounters& CountersOf(NodeId peer);
   std::vector<PeerFigures> Peers() const;
+
+  // Connections that a peer has opened; on the messages' loop.
+  void TrackInbound(NodeId peer, const SocketPtr& socket) { inbound_[peer].insert(socket); }
+  void ForgetInbound(NodeId peer, const SocketPtr& socket);
+  // Closes them if it was removed: it calls again, and is told.
+  void CloseIfRemoved(NodeId peer);
+  // 0: it was not.
+  Index RemovedAt(NodeId peer) const { return options.removed_at ? options.removed_at(peer) : 0; }
 
   void Heard(NodeId peer);
   base::Duration SinceHeard(NodeId peer) const;
@@ -114,6 +123,7 @@ class TransportShared {
   std::recursive_mutex gate_mu_;  // held while a handler runs, so that Disconnect waits for it
   TransportHandler* handler_ = nullptr;  // guarded by gate_mu_
   std::atomic<base::Loop*> loop_{nullptr};
+  absl::flat_hash_map<NodeId, absl::flat_hash_set<SocketPtr>> inbound_;
   mutable std::mutex heard_mu_;
   absl::flat_hash_map<NodeId, base::TimePoint> heard_;  // guarded by heard_mu_
   mutable std::mutex counters_mu_;

@@ -49,6 +49,13 @@ class Recorder final : public TransportHandler {
     cv_.notify_all();
   }
 
+  void OnRemoved(NodeId from, Index index) override {
+    std::lock_guard lock(mu_);
+    removed_by_ = from;
+    removed_at_ = index;
+    cv_.notify_all();
+  }
+
   template <typename Condition>
   bool Wait(Condition condition) {
     std::unique_lock lock(mu_);
@@ -62,6 +69,8 @@ class Recorder final : public TransportHandler {
   int unreachable_ = 0;
   Message snapshot_;
   std::string snapshot_dir_;
+  NodeId removed_by_ = kNoNode;
+  Index removed_at_ = 0;
 };
 
 struct Side {

@@ -149,7 +149,12 @@ void TcpTransport::AddPeer(NodeId peer, const std::string& address) {
 
 void TcpTransport::RemovePeer(NodeId peer) {
   if (impl_->stopped) return;
-  impl_->io->Dispatch([shared = impl_->shared, peer] { shared->peers->Remove(peer); });
+  impl_->io->Dispatch([shared = impl_->shared, peer] {
+    shared->peers->Remove(peer);
+    shared->messages.loop()->After(shared->options.removal_grace, [shared, peer] {
+      if (!shared->messages.closed()) shared->CloseIfRemoved(peer);
+    });
+  });
 }
 
 void TcpTransport::Send(std::span<Message> messages) {

@@ -56,6 +56,12 @@ struct TcpTransportOptions {
   std::string snapshot_dir;        // snapshots on their way in
   // What AskIntroduction gets from this member. Thread-safe; must not block.
   std::function<std::string()> introduction;
+  // The index of the log at or below which the peer was removed for good; 0: it was not. Who was is
+  // told when it calls, and has no say any more. Null: nobody was. Thread-safe; must not block.
+  std::function<Index(NodeId)> removed_at;
+  // What a removed peer sends on a connection that it has is listened to for so long: others may
+  // still have to learn from it that it goes.
+  base::Duration removal_grace = std::chrono::seconds(3);
 
   size_t max_frame_bytes = 64ull << 20;
   uint64_t max_queue_bytes = 64ull << 20;  // waiting for one peer; what is beyond is dropped

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <boost/asio/read.hpp>
 #include <fstream>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "raft/transport/tcp_test_util.h"
 
@@ -61,6 +64,67 @@ TEST(TcpTransportTest, UserPayloadsArrive) {
   a.transport->SendUser(2, "hello");
   ASSERT_TRUE(b.recorder.Wait([](Recorder& r) { return !r.user_.empty(); }));
   EXPECT_EQ(b.recorder.user_[0], "hello");
+}
+
+TEST(TcpTransportTest, WhoWasRemovedIsToldWhenItCalls) {
+  Side a(1), b(2), c(3);
+  b.options.removed_at = [](NodeId id) { return id == 1 ? Index{42} : Index{0}; };
+  for (Side* side : {&a, &b, &c}) side->Start();
+  a.Connect(b);
+  c.Connect(b);
+  ASSERT_TRUE(a.recorder.Wait([](Recorder& r) { return r.removed_at_ == 42; }));
+  EXPECT_EQ(a.recorder.removed_by_, 2u);
+  ASSERT_TRUE(SendUntilHeard(c, b, 1));  // The others are not.
+  EXPECT_EQ(c.recorder.removed_at_, 0u);
+  Send(*a.transport, {Heartbeat(1, 2, 9)});
+  ASSERT_TRUE(SendUntilHeard(c, b, 2));
+  for (const Message& m : b.recorder.messages_) EXPECT_EQ(m.from, 3u);
+}
+
+TEST(TcpTransportTest, WhoIsRemovedWhileConnectedIsToldAfterAGrace) {
+  Side a(1), b(2);
+  std::atomic<Index> removed{0};
+  b.options.removed_at = [&](NodeId) { return removed.load(); };
+  b.options.removal_grace = std::chrono::milliseconds(50);
+  a.Start();
+  b.Start();
+  a.Connect(b);
+  b.Connect(a);
+  ASSERT_TRUE(SendUntilHeard(a, b, 1));
+  b.transport->RemovePeer(1);  // Its address changes, say: it is a member all the same.
+  b.Connect(a);
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  ASSERT_TRUE(SendUntilHeard(a, b, 2));
+  EXPECT_EQ(a.recorder.removed_at_, 0u);
+  removed = 7;
+  b.transport->RemovePeer(1);
+  ASSERT_TRUE(a.recorder.Wait([](Recorder& r) { return r.removed_at_ == 7; }));
+}
+
+// A peer of a bad mind or memory: the member is told nothing by what names another one.
+TEST(TcpTransportTest, ANoticeForAnotherMemberOrClusterIsNone) {
+  for (const RemovalNotice& notice :
+       {RemovalNotice{8, 1, 42}, RemovalNotice{7, 3, 42}, RemovalNotice{7, 1, 0}}) {
+    boost::asio::io_context context;
+    boost::asio::ip::tcp::acceptor acceptor(context,
+                                            {boost::asio::ip::make_address("127.0.0.1"), 0});
+    Side a(1);
+    a.Start();
+    a.transport->AddPeer(2, StrCat("127.0.0.1:", acceptor.local_endpoint().port()));
+    for (int call = 0; call < 2; ++call) {
+      boost::asio::ip::tcp::socket socket = acceptor.accept();
+      std::string hello(kHelloBytes, '\0');
+      boost::asio::read(socket, boost::asio::buffer(hello));
+      const std::string payload = EncodeRemovalNotice(notice);
+      FrameWriter writer;
+      writer.Add(FrameType::kRemoved, payload);
+      std::string answer = EncodeHelloReply({HelloResult::kRemoved, 7, 2, kTakesAddress});
+      for (const std::string_view part : writer.Parts()) answer += part;
+      boost::asio::write(socket, boost::asio::buffer(answer));
+    }
+    // It calls again: what the first call said has been dealt with.
+    EXPECT_EQ(a.recorder.removed_at_, 0u);
+  }
 }
 
 TEST(TcpTransportTest, PeerOfAnotherClusterOrForAnotherMemberIsRefused) {

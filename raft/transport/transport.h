@@ -34,6 +34,9 @@ class TransportHandler {
   virtual void OnSnapshotFiles(NodeId from, const Message& message, std::string dir) = 0;
   // A user payload from a peer.
   virtual void OnUserMessage(NodeId from, std::string payload) = 0;
+  // `from` says that this member was removed from the cluster, by the log up to `index`. May come
+  // again and again.
+  virtual void OnRemoved(NodeId from, Index index) {}
 };
 
 // Of one peer, since the transport was made.

@@ -103,6 +103,7 @@ KvStack::KvStack(SimMember* member, const KvStackOptions& options) : member_(*me
   }
   store.max_learners = server.config.max_learners;
   server_ = std::make_unique<kvstore::Server>(std::move(server));
+  server_->on_removed = options.on_removed;
   machine_ = kvstore::KvStateMachine::Create(std::move(store), server_.get());
 }
 
@@ -142,6 +143,14 @@ void KvStack::Start(raft::Node* node, raft::Transport* transport) {
   watch_->Register(*rpc_);
   channel_ = std::make_unique<rpc::LocalChannel>(*rpc_, member_.loop());
   PumpLater();
+}
+
+std::vector<raft::NodeId> KvStack::Peers() const {
+  std::vector<raft::NodeId> peers;
+  for (const kvstore::Member& member : machine_->members().List()) {
+    if (member.id != member_.id()) peers.push_back(member.id);
+  }
+  return peers;
 }
 
 void KvStack::TearDown() {

@@ -25,6 +25,7 @@ struct KvStackOptions {
   std::vector<raft::NodeId> first_members;
   std::vector<raft::NodeId> contacts;  // whom one that joins was told of
   uint64_t seed = 0;
+  std::function<void()> on_removed;  // the member knows that it was
 };
 
 // What every member's URLs are made of; nobody connects to them.
@@ -38,6 +39,8 @@ class KvStack final : public MemberStack {
   raft::StateMachine* machine() override { return machine_.get(); }
   void Prepare(raft::NodeOptions* options) override;
   void Start(raft::Node* node, raft::Transport* transport) override;
+  raft::Index RemovedAt(raft::NodeId id) const override { return server_->RemovedAt(id); }
+  std::vector<raft::NodeId> Peers() const override;
   void TearDown() override;
 
   // REQUIRES: started. On the member's main loop.

@@ -76,7 +76,7 @@ void KvWatcher::Watchdog(const std::shared_ptr<Attempt>& attempt) {
   shared_.world.After(kNotice, [this, attempt] {
     if (attempt->over) return;
     SimMember& member = *attempt->member;
-    // One that was removed may go on to exist, and never hear of anything again.
+    // One that was removed goes on to exist until it is told, and hears of nothing else.
     if (!member.up() || member.life() != attempt->life || !shared_.sim.Belongs(member)) {
       return Over(attempt);
     }

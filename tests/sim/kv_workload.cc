@@ -52,6 +52,7 @@ class KvWorkload final : public Workload {
     options.config.disk_reserve_bytes = 64 << 10;
     options.first_members = m.first_conf.voters;
     options.seed = seed_ + member.id();
+    options.on_removed = [this, &member] { shared_.sim.membership().OnToldRemoved(member); };
     if (!member.was_in_conf()) {
       for (const auto& other : shared_.sim.members()) {
         if (other->id() != member.id()) options.contacts.push_back(other->id());

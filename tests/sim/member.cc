@@ -198,7 +198,10 @@ absl::Status SimMember::Start() {
     stack_->Prepare(&options);
     machine_ = std::make_unique<WatchedMachine>(this, stack_->machine());
     transport_ = network_.Connect(
-        id(), {.fs = disk_.get(), .snapshot_dir = "/member/snap", .knows_all = options_.knows_all});
+        id(), {.fs = disk_.get(),
+               .snapshot_dir = "/member/snap",
+               .knows_all = options_.knows_all,
+               .removed_at = [this](raft::NodeId peer) { return stack_->RemovedAt(peer); }});
     auto node = raft::Node::Open(options, transport_.get(), machine_.get());
     if (!node.ok()) {
       status = node.status();

@@ -38,6 +38,10 @@ class MemberStack {
   // On the main loop, before and after the node opens. The second may not fail.
   virtual void Prepare(raft::NodeOptions* options) {}
   virtual void Start(raft::Node* node, raft::Transport* transport) {}
+  // The index at which this member knows another to have been removed; 0: it does not.
+  virtual raft::Index RemovedAt(raft::NodeId id) const { return 0; }
+  // Whom its transport calls; empty for a stack that does not know who was removed.
+  virtual std::vector<raft::NodeId> Peers() const { return {}; }
   // On the main loop; before the node goes.
   virtual void TearDown() {}
 };

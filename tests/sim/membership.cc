@@ -13,6 +13,7 @@ using Type = raft::ConfChangeSingle::Type;
 namespace {
 
 constexpr Nanos kRepairEvery = 1500 * kMilli;
+constexpr Nanos kCallEvery = kSecond;  // TcpTransportOptions::reconnect_max
 
 bool Has(const std::vector<NodeId>& ids, NodeId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
@@ -96,6 +97,11 @@ void Membership::OnConf(SimMember& member, raft::Index index, const raft::ConfSt
   const bool was_in = member.was_in_conf();
   const bool is_in = In(conf, member.id());
   if (is_in) member.set_was_in_conf();
+  for (const auto& other : sim_.members()) {
+    if (other->was_in_conf() && !Belongs(other->id()) && calling_.insert(other->id()).second) {
+      CallPeers(*other);
+    }
+  }
   if (!was_in || is_in || IsGone(member.id())) return;
   StopRemoved(member);
 }
@@ -117,9 +123,43 @@ void Membership::StopRemoved(SimMember& member) {
   });
 }
 
+void Membership::CallPeers(SimMember& member) {
+  sim_.world().After(kCallEvery, [this, &member] {
+    if (Belongs(member.id()) || IsGone(member.id())) return;
+    if (member.up()) {
+      for (const NodeId peer : member.stack().Peers()) sim_.network().Greet(member.id(), peer);
+    }
+    CallPeers(member);
+  });
+}
+
+void Membership::OnToldRemoved(SimMember& member) {
+  if (Belongs(member.id())) {
+    return sim_.oracle().Fail("a member was told that it was removed, and was not",
+                              absl::StrFormat("member %x", member.id()));
+  }
+  sim_.world().Note(member.id(), "knows that it was removed");
+  if (!IsGone(member.id())) StopRemoved(member);
+}
+
+bool Membership::AwaitsNotice(SimMember& member) const {
+  if (!member.up() || !member.was_in_conf() || Belongs(member.id()) || IsGone(member.id())) {
+    return false;
+  }
+  // Of those that it knows nobody may be left.
+  const std::vector<NodeId> peers = member.stack().Peers();
+  return std::any_of(peers.begin(), peers.end(), [this](NodeId id) { return Belongs(id); });
+}
+
+bool Membership::SomeoneAwaitsNotice() const {
+  return std::any_of(sim_.members().begin(), sim_.members().end(),
+                     [this](const auto& member) { return AwaitsNotice(*member); });
+}
+
 void Membership::OnHealed() {
   for (const auto& member : sim_.members()) {
-    if (!Belongs(member->id()) && member->was_in_conf() && !IsGone(member->id())) {
+    if (!Belongs(member->id()) && member->was_in_conf() && !IsGone(member->id()) &&
+        !AwaitsNotice(*member)) {
       StopRemoved(*member);
     }
   }

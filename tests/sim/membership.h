@@ -24,6 +24,8 @@ class Membership {
   void CarryOut(const Fault& fault);
   // A member applied the entry at `index` and has this configuration now.
   void OnConf(SimMember& member, raft::Index index, const raft::ConfState& conf);
+  // It knows that it was removed: by its own log, or because another member told it.
+  void OnToldRemoved(SimMember& member);
   // Its disk is damaged and it said so: it leaves, and another one comes.
   void Replace(SimMember& member);
 
@@ -34,8 +36,10 @@ class Membership {
   // Gone for good: not to be started again.
   bool IsGone(raft::NodeId id) const { return gone_.contains(id); }
   const std::set<raft::NodeId>& gone() const { return gone_; }
-  // The faults are over: those that were removed and never heard of it stop, too.
+  // The faults are over: those that were removed and cannot hear of it stop, too.
   void OnHealed();
+  // Whether one that was removed has yet to be told by one of those that it calls.
+  bool SomeoneAwaitsNotice() const;
   // Whether a member was asked to leave. One that went is missed until the change is durable
   // everywhere: a quorum may be one of before, and can spare no other then.
   bool someone_leaves() const { return someone_leaves_; }
@@ -50,6 +54,9 @@ class Membership {
   // Stops one that was removed, once all voters that stay have applied that. Else, where they
   // lose power at once and have it of nobody, the voters of before are needed to elect.
   void StopRemoved(SimMember& member);
+  bool AwaitsNotice(SimMember& member) const;
+  // One that was removed calls those that it knows, as its transport does.
+  void CallPeers(SimMember& member);
   void Propose(raft::ConfChange change);
   raft::NodeId AddSpare();
   void Repair();
@@ -61,6 +68,7 @@ class Membership {
   raft::NodeId next_id_ = 0x10;
   std::set<raft::NodeId> gone_;
   std::set<raft::NodeId> stopping_;
+  std::set<raft::NodeId> calling_;
   std::map<raft::NodeId, raft::NodeId> replacements_;  // lost → new; 0: none yet
   bool repairing_ = false;
   bool someone_leaves_ = false;

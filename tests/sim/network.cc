@@ -128,6 +128,25 @@ class SimTransport final : public raft::Transport {
     });
   }
 
+  void ReportRemoved(NodeId from, raft::Index index) {
+    if (handler_ == nullptr) return;
+    loop_->Post([this, alive = alive_, from, index] {
+      if (*alive && handler_ != nullptr) handler_->OnRemoved(from, index);
+    });
+  }
+  // On a connection that the peer opens. False when it was removed: then it is told.
+  bool Admits(NodeId peer) {
+    const raft::Index at = site_.removed_at ? site_.removed_at(peer) : 0;
+    if (at != 0) network_.TellRemoved(self_, peer, at);
+    return at == 0;
+  }
+  void Greeted(NodeId peer) {
+    if (handler_ == nullptr) return;
+    loop_->Post([this, alive = alive_, peer] {
+      if (*alive && handler_ != nullptr) Admits(peer);
+    });
+  }
+
  private:
   struct Files {
     std::vector<std::pair<std::string, std::string>> files;  // name, content
@@ -137,6 +156,7 @@ class SimTransport final : public raft::Transport {
   bool Knows(NodeId peer) const { return site_.knows_all || peers_.contains(peer); }
 
   void Decode(NodeId from, const std::string& bytes, bool corrupted) {
+    if (!Admits(from)) return;
     heard_[from] = network_.world_.now();
     // A member may be the last to hear of another that came, and must be able to answer it.
     // TcpTransport learns it from the newcomer's hello, as long as that connection lasts.
@@ -336,6 +356,21 @@ void SimNetwork::Arrive(NodeId from, NodeId to, const std::string& frame, bool c
   }
   ++counters_.delivered;
   peer->Deliver(from, frame, corrupted);
+}
+
+void SimNetwork::Greet(NodeId from, NodeId to) {
+  if (!Passes(from, to) || !Passes(to, from) || random_.Chance(faults_.loss)) return;
+  world_.After(DrawDelay(), [this, from, to] {
+    if (SimTransport* const peer = Find(to)) peer->Greeted(from);
+  });
+}
+
+void SimNetwork::TellRemoved(NodeId from, NodeId to, raft::Index index) {
+  if (!Passes(from, to) || random_.Chance(faults_.loss)) return;
+  world_.Note(from, "> %x removed index=%d", to, index);
+  world_.After(DrawDelay(), [this, from, to, index] {
+    if (SimTransport* const peer = Find(to)) peer->ReportRemoved(from, index);
+  });
 }
 
 void SimNetwork::Unreachable(NodeId at, NodeId peer) {

@@ -62,6 +62,8 @@ class SimNetwork {
     std::string snapshot_dir;
     // False: members reach only whom AddPeer named.
     bool knows_all = false;
+    // As TcpTransportOptions::removed_at.
+    std::function<raft::Index(raft::NodeId)> removed_at;
   };
   // At most one transport of a member at a time.
   std::unique_ptr<raft::Transport> Connect(raft::NodeId self, Site site);
@@ -73,6 +75,8 @@ class SimNetwork {
   void Mend(raft::NodeId from, raft::NodeId to);
   void MendAll() { cuts_.clear(); }
   bool Passes(raft::NodeId from, raft::NodeId to) const { return !cuts_.contains({from, to}); }
+  // Calls, as TcpTransport does whenever it has no connection: who was removed is told.
+  void Greet(raft::NodeId from, raft::NodeId to);
   // A delay as the faults have it now; for what clients and members send each other.
   Nanos DrawDelay();
 
@@ -88,6 +92,7 @@ class SimNetwork {
   void Carry(raft::NodeId from, raft::NodeId to, std::string frame, bool may_duplicate);
   void Arrive(raft::NodeId from, raft::NodeId to, const std::string& frame, bool corrupted);
   void Unreachable(raft::NodeId at, raft::NodeId peer);
+  void TellRemoved(raft::NodeId from, raft::NodeId to, raft::Index index);
   SimTransport* Find(raft::NodeId id) const;
 
   World& world_;

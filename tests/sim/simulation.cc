@@ -263,7 +263,7 @@ std::string Simulation::Standing() {
 bool Simulation::Agreed() {
   SimMember* const leader = Leader();
   if (leader == nullptr) return false;
-  if (!membership_.Settled()) return false;
+  if (!membership_.Settled() || membership_.SomeoneAwaitsNotice()) return false;
   const raft::Index commit = leader->node().commit_index();
   for (const auto& member : members_) {
     if (!Belongs(*member)) continue;
