@@ -20,6 +20,7 @@ namespace keel::kvstore {
 
 class AuthGate;
 class AuthState;
+class LeaderStreams;
 class SpaceWatch;
 
 struct ServerContext {
@@ -45,6 +46,7 @@ struct ServerContext {
   SpaceWatch* space = nullptr;
   const AuthState* auth = nullptr;  // the machine's
   AuthGate* auth_gate = nullptr;
+  LeaderStreams* leader_streams = nullptr;
 
   // Kept up to date from the apply loop; read on every request.
   std::atomic<bool> is_learner{false};

@@ -98,15 +98,9 @@ void LeaseService::RegisterOn(rpc::Server* server) {
            [this](Call call) { TimeToLive(std::move(call)); });
   Register(server, "/etcdserverpb.Lease/LeaseLeases", context_, {.who = Who::kSomebody},
            [this](Call call) { Leases(std::move(call)); });
-  server->RegisterStream("/etcdserverpb.Lease/LeaseKeepAlive",
-                         [this](Call call) -> std::shared_ptr<rpc::ServerStreamHandler> {
-                           if (absl::Status refused = CheckDoor(*call, *context_, {});
-                               !refused.ok()) {
-                             call->Finish(std::move(refused));
-                             return nullptr;
-                           }
-                           return std::make_shared<KeepAliveStream>(this, std::move(call));
-                         });
+  RegisterStream(server, "/etcdserverpb.Lease/LeaseKeepAlive", context_, {}, [this](Call call) {
+    return std::make_shared<KeepAliveStream>(this, std::move(call));
+  });
 }
 
 int64_t LeaseService::MinTtl() const {

@@ -12,11 +12,12 @@ namespace pb = etcdserverpb;
 
 namespace {
 
-constexpr std::string_view kIdentity[] = {"token", "authorization"};
+// Who calls, and whether only while there is a leader.
+constexpr std::string_view kPassedOn[] = {"token", "authorization", "hasleader"};
 
-rpc::LocalMetadata IdentityOf(const rpc::ServerCall& caller) {
+rpc::LocalMetadata MetadataOf(const rpc::ServerCall& caller) {
   rpc::LocalMetadata metadata;
-  for (const std::string_view name : kIdentity) {
+  for (const std::string_view name : kPassedOn) {
     const std::string_view value = caller.Metadata(name);
     if (!value.empty()) metadata.emplace_back(std::string(name), std::string(value));
   }
@@ -76,7 +77,7 @@ class LocalWatch final : public ConcurrencyStore::Watching {
 
 LocalConcurrencyStore::LocalConcurrencyStore(rpc::LocalChannel* channel,
                                              const rpc::ServerCall& caller)
-    : channel_(channel), metadata_(IdentityOf(caller)) {}
+    : channel_(channel), metadata_(MetadataOf(caller)) {}
 
 template <typename Request, typename Response>
 void LocalConcurrencyStore::Call(std::string_view path, const Request& request,
@@ -118,7 +119,7 @@ LocalLeaseKeeper::LocalLeaseKeeper(rpc::LocalChannel* channel, base::Loop* loop,
                                    const rpc::ServerCall& caller)
     : loop_(loop), lease_(lease) {
   // Whoever waits under the lease learns of its end from the store.
-  stream_ = channel->OpenStream("/etcdserverpb.Lease/LeaseKeepAlive", IdentityOf(caller),
+  stream_ = channel->OpenStream("/etcdserverpb.Lease/LeaseKeepAlive", MetadataOf(caller),
                                 {.on_message = [this](std::string message) { OnRenewed(message); },
                                  .on_end = [](absl::Status) {}});
   Renew();

@@ -32,17 +32,11 @@ bool InOrder(const pb::RangeRequest& request) {
 }  // namespace
 
 void RangeStream::RegisterOn(rpc::Server* server, ServerContext* context, AuthGate* auth) {
-  server->RegisterStream(
-      "/etcdserverpb.KV/RangeStream",
-      [context, auth](rpc::ServerCallPtr call) -> std::shared_ptr<rpc::ServerStreamHandler> {
-        if (absl::Status refused = CheckDoor(*call, *context, {.learner_may = true});
-            !refused.ok()) {
-          call->Finish(std::move(refused));
-          return nullptr;
-        }
-        call->SetWritableMark(kQueuedBytesMax / 4);
-        return std::make_shared<RangeStream>(std::move(call), context, auth);
-      });
+  RegisterStream(server, "/etcdserverpb.KV/RangeStream", context, {.learner_may = true},
+                 [context, auth](rpc::ServerCallPtr call) {
+                   call->SetWritableMark(kQueuedBytesMax / 4);
+                   return std::make_shared<RangeStream>(std::move(call), context, auth);
+                 });
 }
 
 void RangeStream::OnMessage(std::string_view message) {

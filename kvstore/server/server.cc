@@ -20,6 +20,7 @@
 #include "kvstore/server/join.h"
 #include "kvstore/server/kv_service.h"
 #include "kvstore/server/leader_calls.h"
+#include "kvstore/server/leader_streams.h"
 #include "kvstore/server/lease_service.h"
 #include "kvstore/server/lessor.h"
 #include "kvstore/server/maintenance_service.h"
@@ -111,6 +112,7 @@ struct Server::Parts {
     }
     KEEL_CHECK(!all.empty() && &all[0]->loop() == context.loop);
     context.space = &space;
+    context.leader_streams = &leader_streams;
     calls.emplace(&context, all[0]);
     auth_gate.emplace(&context, tokens.get(), all);
     context.auth_gate = &*auth_gate;
@@ -138,6 +140,7 @@ struct Server::Parts {
   Proposals proposals;
   std::vector<std::unique_ptr<ReadGate>> gates;  // one for each I/O loop
   Lessor lessor;
+  LeaderStreams leader_streams;
   std::optional<LeaderCalls> calls;
   std::optional<CorruptionCheck> corruption;
   SpaceWatch space;
@@ -454,6 +457,7 @@ void Server::Tick() {
     parts_->leader_missing = false;
   } else if (!parts_->leader_missing && now - parts_->leader_seen > 3 * context.config.election()) {
     parts_->leader_missing = true;
+    parts_->leader_streams.EndAll();
     if (parts_->on_leader_missing) parts_->on_leader_missing();
   }
   parts_->space.Tick();

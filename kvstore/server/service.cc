@@ -1,8 +1,9 @@
 #include "kvstore/server/service.h"
 
-#include "base/status.h"
+#include "base/check.h"
 #include "kvstore/server/auth_gate.h"
 #include "kvstore/server/errors.h"
+#include "kvstore/server/leader_streams.h"
 
 namespace keel::kvstore {
 
@@ -10,22 +11,37 @@ namespace {
 AccessCheck CheckOf(const DoorRules& rules) {
   return rules.who == Who::kRoot ? CheckRoot : CheckSomebody;
 }
+
+bool NeedsLeader(const rpc::ServerCall& call) { return call.Metadata("hasleader") == "true"; }
+
+// A stream that ends when the leader is gone for long: the handler's own, but for that.
+class LeaderBoundStream final : public rpc::ServerStreamHandler {
+ public:
+  LeaderBoundStream(std::shared_ptr<rpc::ServerStreamHandler> handler, rpc::ServerCall* call,
+                    LeaderStreams* streams)
+      : handler_(std::move(handler)), call_(call), streams_(streams) {}
+
+  void OnMessage(std::string_view message) override { handler_->OnMessage(message); }
+  void OnHalfClose() override { handler_->OnHalfClose(); }
+  void OnWritable() override { handler_->OnWritable(); }
+  void OnEnd() override {
+    streams_->Remove(call_);
+    handler_->OnEnd();
+  }
+
+ private:
+  const std::shared_ptr<rpc::ServerStreamHandler> handler_;
+  rpc::ServerCall* const call_;
+  LeaderStreams* const streams_;
+};
 }  // namespace
 
 absl::Status CheckDoor(const rpc::ServerCall& call, const ServerContext& context, DoorRules rules) {
   if (!rules.learner_may && context.is_learner.load(std::memory_order_relaxed)) {
     return ErrNotSupportedForLearner();
   }
-  if (!context.HasLeader() && call.Metadata("hasleader") == "true") return ErrNoLeader();
+  if (!context.HasLeader() && NeedsLeader(call)) return ErrNoLeader();
   return absl::OkStatus();
-}
-
-absl::Status CheckStreamDoor(const rpc::ServerCall& call, const ServerContext& context,
-                             DoorRules rules) {
-  KEEL_RETURN_IF_ERROR(CheckDoor(call, context, rules));
-  if (rules.who == Who::kAsked || !context.auth->enabled()) return absl::OkStatus();
-  KEEL_ASSIGN_OR_RETURN(const Caller caller, context.auth_gate->IdentifyNow(call));
-  return CheckOf(rules)(*context.auth, caller, {});
 }
 
 void Register(rpc::Server* server, std::string path, const ServerContext* context, DoorRules rules,
@@ -43,6 +59,31 @@ void Register(rpc::Server* server, std::string path, const ServerContext* contex
     }
     (*handler)(std::move(call));
   });
+}
+
+void RegisterStream(rpc::Server* server, std::string path, const ServerContext* context,
+                    DoorRules rules, rpc::Server::StreamHandlerFactory factory) {
+  KEEL_CHECK(rules.who == Who::kAsked);
+  server->RegisterStream(
+      std::move(path),
+      [context, rules, factory = std::move(factory)](
+          rpc::ServerCallPtr call) -> std::shared_ptr<rpc::ServerStreamHandler> {
+        absl::Status refused = CheckDoor(*call, *context, rules);
+        const bool needs_leader = NeedsLeader(*call);
+        if (refused.ok() && needs_leader && !context->leader_streams->Add(call.get(), *context)) {
+          refused = ErrNoLeader();
+        }
+        if (!refused.ok()) {
+          call->Finish(std::move(refused));
+          return nullptr;
+        }
+        if (!needs_leader) return factory(std::move(call));
+        rpc::ServerCall* const noted = call.get();  // the server holds it until OnEnd
+        auto handler = factory(std::move(call));
+        KEEL_CHECK(handler != nullptr);  // whose OnEnd takes it off the list
+        return std::make_shared<LeaderBoundStream>(std::move(handler), noted,
+                                                   context->leader_streams);
+      });
 }
 
 absl::Status ErrUnmarshal() {

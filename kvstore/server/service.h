@@ -32,11 +32,14 @@ struct DoorRules {
 void Register(rpc::Server* server, std::string path, const ServerContext* context, DoorRules rules,
               rpc::Server::UnaryHandler handler);
 
-// The same checks for a stream, where a token whose entry this member has not applied is refused.
-absl::Status CheckStreamDoor(const rpc::ServerCall& call, const ServerContext& context,
-                             DoorRules rules);
+// Registers a stream behind the same ones; it ends, too, when there has been no leader for three
+// election timeouts and the client asked for one. Who calls is for the handler to ask, by
+// AuthGate::Admit, which waits for what this member has not applied yet.
+// REQUIRES: rules.who is kAsked.
+void RegisterStream(rpc::Server* server, std::string path, const ServerContext* context,
+                    DoorRules rules, rpc::Server::StreamHandlerFactory factory);
 
-// Of these, the ones that have nothing to do with who calls.
+// The checks that have nothing to do with who calls.
 absl::Status CheckDoor(const rpc::ServerCall& call, const ServerContext& context, DoorRules rules);
 
 // gRPC's answer to bytes that are not the message.

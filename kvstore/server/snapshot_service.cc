@@ -175,17 +175,10 @@ void SnapshotService::Start() {
 }
 
 void SnapshotService::RegisterOn(rpc::Server* server) {
-  server->RegisterStream(
-      "/etcdserverpb.Maintenance/Snapshot",
-      [shared = shared_](rpc::ServerCallPtr call) -> std::shared_ptr<rpc::ServerStreamHandler> {
-        if (absl::Status refused =
-                CheckStreamDoor(*call, *shared->context, {.learner_may = true, .who = Who::kRoot});
-            !refused.ok()) {
-          call->Finish(std::move(refused));
-          return nullptr;
-        }
-        return std::make_shared<Stream>(shared, std::move(call));
-      });
+  RegisterStream(server, "/etcdserverpb.Maintenance/Snapshot", shared_->context,
+                 {.learner_may = true}, [shared = shared_](rpc::ServerCallPtr call) {
+                   return std::make_shared<Stream>(shared, std::move(call));
+                 });
 }
 
 void SnapshotService::Stop() {
