@@ -109,24 +109,25 @@ Outcome Status(Session& session, const std::string& path) {
   const auto header = kvstore::VerifySnapshot(fs, path, kvstore::SnapshotHash::kRequired);
   if (!header.ok()) return FailWith(header.status());
   const uint64_t size = kvstore::SnapshotBytes(*header) + kSnapshotHashBytes;
-  const std::string hash = absl::StrFormat("%x", header->hash_kv);
+  const std::string hash = absl::StrFormat("%x", header->summary.hash_kv);
   switch (session.format()) {
     case Format::kSimple:
-      std::cout << hash << ", " << header->revision << ", " << header->keys << ", "
+      std::cout << hash << ", " << header->revision << ", " << header->summary.keys << ", "
                 << FormatBytes(size) << "\n";
       return Success();
     case Format::kTable:
       std::cout << DrawTable(
           {"hash", "revision", "total keys", "total size"},
-          {{hash, StrCat(header->revision), StrCat(header->keys), FormatBytes(size)}});
+          {{hash, StrCat(header->revision), StrCat(header->summary.keys), FormatBytes(size)}});
       return Success();
     case Format::kJson:
-      std::cout << "{\"hash\":" << header->hash_kv << ",\"revision\":" << header->revision
-                << ",\"totalKey\":" << header->keys << ",\"totalSize\":" << size << "}\n";
+      std::cout << "{\"hash\":" << header->summary.hash_kv << ",\"revision\":" << header->revision
+                << ",\"totalKey\":" << header->summary.keys << ",\"totalSize\":" << size << "}\n";
       return Success();
     case Format::kFields:
-      std::cout << "\"Hash\" : " << header->hash_kv << "\n\"Revision\" : " << header->revision
-                << "\n\"Keys\" : " << header->keys << "\n\"Size\" : " << size << "\n";
+      std::cout << "\"Hash\" : " << header->summary.hash_kv
+                << "\n\"Revision\" : " << header->revision
+                << "\n\"Keys\" : " << header->summary.keys << "\n\"Size\" : " << size << "\n";
       return Success();
     case Format::kProtobuf:
       break;
@@ -182,7 +183,7 @@ Outcome Restore(const RestoreFlags& flags, const std::string& path) {
   }
   base::Log().info(
       "restored snapshot path={} data_dir={} revision={} keys={} member={:x} cluster={:x}", path,
-      options->config.data_dir, restored->revision, restored->header.keys,
+      options->config.data_dir, restored->revision, restored->header.summary.keys,
       restored->identity.member_id, restored->identity.cluster_id);
   return Success();
 }

@@ -98,7 +98,12 @@ absl::StatusOr<std::vector<std::string>> DbView::LeaseKeys(int64_t lease) const 
 // A sum, so that neither order nor the place of a version (latest or history)
 // has a say. Only versions not superseded by the compact revision count: the
 // others may or may not be on disk still.
-absl::StatusOr<uint64_t> DbView::HashVersions(int64_t revision) const {
+absl::StatusOr<uint64_t> DbView::HashVersions(int64_t revision, const std::atomic<bool>* cancel,
+                                              uint64_t* keys) const {
+  const auto cancelled = [cancel] {
+    return cancel != nullptr && cancel->load(std::memory_order_relaxed);
+  };
+  uint64_t latest = 0;
   uint64_t sum = 0;
   RecordView record;
   auto iterator = database_->NewIterator(Family::kLatest, snapshot_, nullptr);
@@ -108,7 +113,10 @@ absl::StatusOr<uint64_t> DbView::HashVersions(int64_t revision) const {
       return DamagedRecord(*database_, Family::kLatest);
     }
     if (record.mod_revision <= revision) sum += HashRecord(record, 0);
+    ++latest;
+    if (cancelled()) return absl::CancelledError("the hash is not wanted any more");
   }
+  if (keys != nullptr) *keys = latest;
   KEEL_RETURN_IF_ERROR(
       ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
 
@@ -123,6 +131,7 @@ absl::StatusOr<uint64_t> DbView::HashVersions(int64_t revision) const {
     if (mod > revision || superseded_by <= compact_revision_) continue;
     // As it was at `revision`: what superseded it later was not there yet.
     sum += HashRecord(record, superseded_by <= revision ? superseded_by : 0);
+    if (cancelled()) return absl::CancelledError("the hash is not wanted any more");
   }
   KEEL_RETURN_IF_ERROR(
       ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));
@@ -137,6 +146,13 @@ absl::StatusOr<HashResult> DbView::HashKv(int64_t revision) const {
   // A view from before a compaction cannot be hashed once that has begun to drop.
   KEEL_RETURN_IF_ERROR(CheckStillKept(compact_revision_));
   return HashResult{Fold(sum), revision, compact_revision_};
+}
+
+absl::StatusOr<HashResult> DbView::HashAndCount(const std::atomic<bool>& cancel,
+                                                uint64_t* keys) const {
+  KEEL_ASSIGN_OR_RETURN(const uint64_t sum, HashVersions(revision_, &cancel, keys));
+  KEEL_RETURN_IF_ERROR(CheckStillKept(compact_revision_));
+  return HashResult{Fold(sum), revision_, compact_revision_};
 }
 
 absl::StatusOr<uint32_t> DbView::Hash() const {

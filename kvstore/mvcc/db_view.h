@@ -1,6 +1,7 @@
 // ReadView on a RocksDB snapshot, and what the store itself reads besides.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,9 @@ class DbView : public ReadView {
   absl::StatusOr<std::vector<std::string>> LeaseKeys(int64_t lease) const override;
   absl::StatusOr<HashResult> HashKv(int64_t revision) const override;
   absl::StatusOr<uint32_t> Hash() const override;
+  // HashKv of the present, counting the keys that exist on the way. Cancelled when `cancel` becomes
+  // true meanwhile.
+  absl::StatusOr<HashResult> HashAndCount(const std::atomic<bool>& cancel, uint64_t* keys) const;
 
   // ChangeFeed::ReadHistory, up to this view's revision.
   absl::StatusOr<ChangeFeed::History> ReadHistory(const ChangeFeed::HistoryOptions& options) const;
@@ -43,7 +47,9 @@ class DbView : public ReadView {
                                                    int64_t revision) const;
   absl::StatusOr<Event> LoadEvent(int64_t revision, const struct EventView& event,
                                   bool prev_kv) const;
-  absl::StatusOr<uint64_t> HashVersions(int64_t revision) const;
+  // `cancel`, `keys`: as HashAndCount; null: not asked for.
+  absl::StatusOr<uint64_t> HashVersions(int64_t revision, const std::atomic<bool>* cancel = nullptr,
+                                        uint64_t* keys = nullptr) const;
 
   const std::shared_ptr<Database> database_;
   const rocksdb::Snapshot* const snapshot_;

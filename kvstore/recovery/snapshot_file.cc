@@ -21,6 +21,7 @@ namespace {
 constexpr std::string_view kMagic = "KEELSNAP";
 constexpr size_t kFixedBytes = 80;  // of the header, before the files
 constexpr size_t kCrcBytes = 4;
+constexpr size_t kSummaryBytes = 16;  // behind the files, since version 2
 constexpr size_t kHeaderBytesMax = 16 << 20;
 constexpr size_t kChunkBytes = 256 << 10;
 constexpr uint64_t kReadCacheBytes = 8 << 20;
@@ -31,10 +32,31 @@ uint32_t LoadBig32(const char* in) {
   return __builtin_bswap32(value);
 }
 
+// What stands behind the files.
+uint64_t SummaryBytes(const SnapshotHeader& header) {
+  return header.version >= 2 ? kSummaryBytes : 0;
+}
+
 std::string Crc(uint32_t crc) {
   std::string out;
   AppendBig32(crc, &out);
   return out;
+}
+
+std::string EncodeSummary(const SnapshotSummary& summary) {
+  std::string out;
+  AppendBig64(summary.keys, &out);
+  AppendBig32(summary.hash_kv, &out);
+  return out + Crc(base::Crc32c(out));
+}
+
+// DataLoss when it is damaged. REQUIRES: kSummaryBytes of them.
+absl::StatusOr<SnapshotSummary> DecodeSummary(std::string_view bytes) {
+  KEEL_CHECK(bytes.size() == kSummaryBytes);
+  if (base::Crc32c(bytes.substr(0, 12)) != LoadBig32(bytes.data() + 12)) {
+    return absl::DataLossError("it is altered: the checksum of its summary does not match");
+  }
+  return SnapshotSummary{LoadBig64(bytes.data()), LoadBig32(bytes.data() + 8)};
 }
 
 uint64_t Padding(uint64_t bytes) {
@@ -81,7 +103,7 @@ std::string EncodeSnapshotHeader(const SnapshotHeader& header) {
     files += file.name;
   }
   std::string out(kMagic);
-  AppendBig32(kSnapshotVersion, &out);
+  AppendBig32(header.version, &out);
   AppendBig32(static_cast<uint32_t>(kFixedBytes + files.size() + kCrcBytes), &out);
   AppendBig64(header.cluster_id, &out);
   AppendBig64(header.member_id, &out);
@@ -89,8 +111,9 @@ std::string EncodeSnapshotHeader(const SnapshotHeader& header) {
   AppendBig64(header.term, &out);
   AppendBig64(static_cast<uint64_t>(header.revision), &out);
   AppendBig64(static_cast<uint64_t>(header.compact_revision + 1), &out);
-  AppendBig64(header.keys, &out);
-  AppendBig32(header.hash_kv, &out);
+  const SnapshotSummary summary = header.version >= 2 ? SnapshotSummary() : header.summary;
+  AppendBig64(summary.keys, &out);
+  AppendBig32(summary.hash_kv, &out);
   AppendBig32(static_cast<uint32_t>(header.files.size()), &out);
   KEEL_CHECK(out.size() == kFixedBytes);
   out += files;
@@ -103,9 +126,10 @@ absl::StatusOr<SnapshotHeader> DecodeSnapshotHeader(std::string_view bytes) {
         "it is no snapshot of this server's (one of etcd's is read by etcdutl only)");
   }
   if (bytes.size() < kFixedBytes) return absl::DataLossError("it is cut short in its header");
-  if (const uint32_t version = LoadBig32(bytes.data() + 8); version != kSnapshotVersion) {
-    return absl::FailedPreconditionError(
-        StrCat("it has version ", version, "; this program reads version ", kSnapshotVersion));
+  const uint32_t version = LoadBig32(bytes.data() + 8);
+  if (version == 0 || version > kSnapshotVersion) {
+    return absl::FailedPreconditionError(StrCat(
+        "it has version ", version, "; this program reads versions 1 to ", kSnapshotVersion));
   }
   const size_t length = LoadBig32(bytes.data() + 12);
   if (length < kFixedBytes + kCrcBytes || length > kHeaderBytesMax) {
@@ -118,14 +142,14 @@ absl::StatusOr<SnapshotHeader> DecodeSnapshotHeader(std::string_view bytes) {
     return absl::DataLossError("its header is damaged");
   }
   SnapshotHeader header;
+  header.version = version;
   header.cluster_id = LoadBig64(bytes.data() + 16);
   header.member_id = LoadBig64(bytes.data() + 24);
   header.index = LoadBig64(bytes.data() + 32);
   header.term = LoadBig64(bytes.data() + 40);
   header.revision = static_cast<int64_t>(LoadBig64(bytes.data() + 48));
   header.compact_revision = static_cast<int64_t>(LoadBig64(bytes.data() + 56)) - 1;
-  header.keys = LoadBig64(bytes.data() + 64);
-  header.hash_kv = LoadBig32(bytes.data() + 72);
+  header.summary = {LoadBig64(bytes.data() + 64), LoadBig32(bytes.data() + 72)};
   const uint32_t count = LoadBig32(bytes.data() + 76);
   std::string_view rest = checked.substr(kFixedBytes);
   uint64_t total = 0;
@@ -154,30 +178,19 @@ absl::StatusOr<SnapshotHeader> DecodeSnapshotHeader(std::string_view bytes) {
 uint64_t SnapshotBytes(const SnapshotHeader& header) {
   uint64_t bytes = EncodeSnapshotHeader(header).size();
   for (const SnapshotHeader::File& file : header.files) bytes += file.bytes + kCrcBytes;
+  bytes += SummaryBytes(header);
   return bytes + Padding(bytes);
 }
 
-absl::StatusOr<SnapshotHeader> DescribeCheckpoint(base::FileSystem& fs, const std::string& dir) {
-  SnapshotHeader header;
-  {
-    StoreOptions options;
-    options.block_cache_bytes = kReadCacheBytes;
-    options.background_threads = 1;
-    options.read_only = true;
-    KEEL_ASSIGN_OR_RETURN(const std::shared_ptr<Database> database,
-                          Database::Open(dir, options, /*create=*/false));
-    KEEL_ASSIGN_OR_RETURN(const AppliedMeta meta, ReadAppliedMeta(*database, /*durable=*/false));
-    header.index = meta.index;
-    header.term = meta.term;
-    header.revision = meta.revision;
-    header.compact_revision = meta.compact_revision;
-    const DbView view(database, meta.revision, meta.compact_revision, meta.index);
-    KEEL_ASSIGN_OR_RETURN(const HashResult hash, view.HashKv(meta.revision));
-    header.hash_kv = hash.hash;
-    const auto keys = database->NewIterator(Family::kLatest, nullptr, nullptr);
-    for (keys->SeekToFirst(); keys->Valid(); keys->Next()) ++header.keys;
-    KEEL_RETURN_IF_ERROR(ToStatus(keys->status(), StrCat("read checkpoint ", dir)));
-  }
+// ---- Checkpoint
+
+Checkpoint::~Checkpoint() = default;
+
+absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(base::FileSystem& fs,
+                                                             const std::string& dir) {
+  std::unique_ptr<Checkpoint> out(new Checkpoint());
+  SnapshotHeader& header = out->header_;
+  // Before the database is opened, which may add files of its own.
   KEEL_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.List(dir));
   for (const std::string& name : names) {
     if (name == "LOCK") continue;
@@ -186,6 +199,32 @@ absl::StatusOr<SnapshotHeader> DescribeCheckpoint(base::FileSystem& fs, const st
     KEEL_ASSIGN_OR_RETURN(const uint64_t bytes, file->Size());
     header.files.push_back({name, bytes});
   }
+  StoreOptions options;
+  options.block_cache_bytes = kReadCacheBytes;
+  options.background_threads = 1;
+  options.read_only = true;
+  KEEL_ASSIGN_OR_RETURN(out->database_, Database::Open(dir, options, /*create=*/false));
+  KEEL_ASSIGN_OR_RETURN(const AppliedMeta meta, ReadAppliedMeta(*out->database_, false));
+  header.index = meta.index;
+  header.term = meta.term;
+  header.revision = meta.revision;
+  header.compact_revision = meta.compact_revision;
+  return out;
+}
+
+absl::StatusOr<SnapshotSummary> Checkpoint::Summarize(const std::atomic<bool>& cancel) const {
+  const DbView view(database_, header_.revision, header_.compact_revision, header_.index);
+  SnapshotSummary summary;
+  KEEL_ASSIGN_OR_RETURN(const HashResult hash, view.HashAndCount(cancel, &summary.keys));
+  summary.hash_kv = hash.hash;
+  return summary;
+}
+
+absl::StatusOr<SnapshotHeader> DescribeCheckpoint(base::FileSystem& fs, const std::string& dir) {
+  KEEL_ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(fs, dir));
+  SnapshotHeader header = checkpoint->header();
+  const std::atomic<bool> never = false;
+  KEEL_ASSIGN_OR_RETURN(header.summary, checkpoint->Summarize(never));
   return header;
 }
 
@@ -211,12 +250,19 @@ std::string Sha256::Finish() {
 // ---- SnapshotProducer
 
 SnapshotProducer::SnapshotProducer(base::FileSystem& fs, std::string dir,
-                                   const SnapshotHeader& header)
+                                   const SnapshotHeader& header, Summary summary)
     : fs_(fs),
       dir_(std::move(dir)),
       files_(header.files),
       total_(SnapshotBytes(header)),
-      pending_(EncodeSnapshotHeader(header)) {}
+      summary_(std::move(summary)),
+      pending_(EncodeSnapshotHeader(header)) {
+  if (header.version < 2) {
+    summary_ = nullptr;
+  } else if (summary_ == nullptr) {
+    summary_ = [known = header.summary] { return known; };
+  }
+}
 
 // Puts the next piece into pending_ when it is empty; it stays empty at the end.
 absl::Status SnapshotProducer::Fill() {
@@ -226,6 +272,12 @@ absl::Status SnapshotProducer::Fill() {
                           fs_.Open(dir_ + "/" + files_[next_].name, base::FileSystem::Mode::kRead));
     offset_ = 0;
     crc_ = 0;
+  }
+  if (file_ == nullptr && summary_ != nullptr) {
+    const Summary summary = std::exchange(summary_, nullptr);
+    KEEL_ASSIGN_OR_RETURN(const SnapshotSummary known, summary());
+    pending_ = EncodeSummary(known);
+    return absl::OkStatus();
   }
   if (file_ == nullptr) {
     KEEL_CHECK(total_ >= sent_ && total_ - sent_ < kSnapshotAlign, "total=", total_,
@@ -267,7 +319,7 @@ absl::StatusOr<std::string> SnapshotProducer::Read(size_t size) {
 absl::StatusOr<SnapshotHeader> VerifySnapshot(base::FileSystem& fs, const std::string& path,
                                               SnapshotHash hash) {
   KEEL_ASSIGN_OR_RETURN(const auto file, fs.Open(path, base::FileSystem::Mode::kRead));
-  const absl::StatusOr<SnapshotHeader> header = ReadHeader(*file);
+  absl::StatusOr<SnapshotHeader> header = ReadHeader(*file);
   if (!header.ok()) return Named(path, header.status());
   KEEL_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
   const uint64_t data = SnapshotBytes(*header);
@@ -305,9 +357,11 @@ absl::StatusOr<SnapshotHeader> VerifySnapshot(base::FileSystem& fs, const std::s
     if (read.ok() && damaged.empty() && tail != Crc(crc)) damaged = each.name;
     offset += each.bytes + kCrcBytes;
   }
+  std::string rest;  // summary and padding
   if (read.ok()) {
     read = ReadRange(*file, offset, data - offset, [&](std::string_view chunk) {
       sha.Add(chunk);
+      rest += chunk;
       return absl::OkStatus();
     });
   }
@@ -315,6 +369,11 @@ absl::StatusOr<SnapshotHeader> VerifySnapshot(base::FileSystem& fs, const std::s
   if (!damaged.empty()) {
     return Named(path, absl::DataLossError(
                            StrCat("it is altered: the checksum of ", damaged, " does not match")));
+  }
+  if (header->version >= 2) {
+    const auto summary = DecodeSummary(std::string_view(rest).substr(0, kSummaryBytes));
+    if (!summary.ok()) return Named(path, summary.status());
+    header->summary = *summary;
   }
   if (hash == SnapshotHash::kRequired) {
     KEEL_ASSIGN_OR_RETURN(const std::string expected, file->Read(data, kSnapshotHashBytes));

@@ -59,9 +59,9 @@ class SnapshotFile : public testing::Test {
 TEST_F(SnapshotFile, SaysWhatTheStoreHolds) {
   EXPECT_EQ(header_.revision, 102);
   EXPECT_EQ(header_.compact_revision, -1);
-  EXPECT_EQ(header_.keys, 39u);
+  EXPECT_EQ(header_.summary.keys, 39u);
   EXPECT_EQ(header_.index, 102u);
-  EXPECT_EQ(header_.hash_kv, hash_);
+  EXPECT_EQ(header_.summary.hash_kv, hash_);
   EXPECT_EQ(bytes_.size() % kSnapshotAlign, kSnapshotHashBytes);  // etcdctl asks for that
   const auto header = VerifySnapshot(fs_, Write(bytes_), SnapshotHash::kRequired);
   ASSERT_TRUE(header.ok()) << header.status();
@@ -100,14 +100,50 @@ TEST_F(SnapshotFile, WithoutItsHashItIsTakenWhenAskedFor) {
 
 TEST_F(SnapshotFile, OtherVersionsAndOtherFilesAreRefused) {
   std::string newer = bytes_;
-  newer[11] = 2;
+  newer[11] = 3;
   const absl::Status status = Verify(newer);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_NE(status.ToString().find("version 2; this program reads version 1"), std::string::npos);
+  EXPECT_NE(status.ToString().find("version 3; this program reads versions 1 to 2"),
+            std::string::npos);
   EXPECT_EQ(Verify("not a snapshot at all").code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Verify("").code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(VerifySnapshot(fs_, dir_ / "none", SnapshotHash::kRequired).status().code(),
             absl::StatusCode::kNotFound);
+}
+
+// Snapshots that were taken before version 2.
+TEST_F(SnapshotFile, VersionOneIsRead) {
+  header_.version = 1;
+  SnapshotProducer producer(fs_, dir_ / "checkpoint", header_);
+  std::string bytes = *producer.Read(64 << 20);
+  bytes += producer.Hash();
+  const auto header = VerifySnapshot(fs_, Write(bytes), SnapshotHash::kRequired);
+  ASSERT_TRUE(header.ok()) << header.status();
+  EXPECT_EQ(*header, header_);
+  EXPECT_EQ(header->summary.hash_kv, hash_);
+}
+
+TEST_F(SnapshotFile, BeginsBeforeTheStoreIsRead) {
+  const auto checkpoint = Checkpoint::Open(fs_, dir_ / "checkpoint");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  int asked = 0;
+  SnapshotHeader header = (*checkpoint)->header();
+  header.cluster_id = 0xc1;
+  header.member_id = 0xa1;
+  SnapshotProducer producer(fs_, dir_ / "checkpoint", header, [&] {
+    ++asked;
+    return (*checkpoint)->Summarize(std::atomic<bool>(false));
+  });
+  std::string bytes;
+  const uint64_t behind = producer.total_bytes() - kSnapshotAlign - 16;
+  while (bytes.size() < behind)
+    bytes += *producer.Read(std::min<size_t>(1000, behind - bytes.size()));
+  EXPECT_EQ(asked, 0);
+  bytes += *producer.Read(1 << 20);
+  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(bytes + producer.Hash(), bytes_);
+  const std::atomic<bool> cancel = true;
+  EXPECT_EQ((*checkpoint)->Summarize(cancel).status().code(), absl::StatusCode::kCancelled);
 }
 
 TEST_F(SnapshotFile, NamesThatLeadElsewhereAreRefused) {
@@ -124,7 +160,7 @@ TEST_F(SnapshotFile, ComesOutAsItWentIn) {
   ASSERT_TRUE(ExtractSnapshot(fs_, path, header_, dir_ / "out", [](uint64_t, uint64_t) {}).ok());
   const auto again = DescribeCheckpoint(fs_, dir_ / "out");
   ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(again->hash_kv, hash_);
+  EXPECT_EQ(again->summary.hash_kv, hash_);
   EXPECT_EQ(again->files, header_.files);
 }
 
@@ -136,22 +172,31 @@ TEST(SnapshotHeaderExample, IsAsDocumented) {
   header.index = 5;
   header.term = 2;
   header.revision = 3;
-  header.keys = 1;
-  header.hash_kv = 0x01020304;
+  header.summary = {1, 0x01020304};
   header.files = {{"CURRENT", 16}};
   const std::string bytes = EncodeSnapshotHeader(header);
   const std::string expected(
-      "KEELSNAP\0\0\0\1\0\0\0\x67"
+      "KEELSNAP\0\0\0\2\0\0\0\x67"
       "\0\0\0\0\0\0\0\xc1\0\0\0\0\0\0\0\xa1"
       "\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\2"
       "\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\0"
-      "\0\0\0\0\0\0\0\1\1\2\3\4\0\0\0\1"
+      "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"
       "\0\0\0\0\0\0\0\x10\0\0\0\7CURRENT",
       99);
   EXPECT_EQ(bytes.substr(0, 99), expected);
   EXPECT_EQ(bytes.size(), 103u);
   EXPECT_EQ(SnapshotBytes(header), 512u);
-  EXPECT_EQ(*DecodeSnapshotHeader(bytes), header);
+  SnapshotHeader bare = header;
+  bare.summary = {};  // it stands elsewhere
+  EXPECT_EQ(*DecodeSnapshotHeader(bytes), bare);
+
+  // As version 1 has it.
+  header.version = 1;
+  std::string old = expected;
+  old[11] = 1;
+  old.replace(64, 12, std::string("\0\0\0\0\0\0\0\1\1\2\3\4", 12));
+  EXPECT_EQ(EncodeSnapshotHeader(header).substr(0, 99), old);
+  EXPECT_EQ(*DecodeSnapshotHeader(EncodeSnapshotHeader(header)), header);
 }
 
 }  // namespace

@@ -116,12 +116,15 @@ class SnapshotService::Stream final : public rpc::ServerStreamHandler,
     const ServerContext& context = *shared_->context;
     KEEL_RETURN_IF_ERROR(shared_->fs->CreateDirs(shared_->dir()));
     KEEL_RETURN_IF_ERROR(context.machine->ExportCheckpoint(dir));
-    KEEL_ASSIGN_OR_RETURN(SnapshotHeader header, DescribeCheckpoint(*shared_->fs, dir));
+    KEEL_ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(*shared_->fs, dir));
+    SnapshotHeader header = checkpoint->header();
     header.cluster_id = context.cluster_id;
     header.member_id = context.member_id;
-    SnapshotProducer producer(*shared_->fs, dir, header);
-    base::Log().info("sending snapshot peer={} revision={} keys={} bytes={}", call_->peer(),
-                     header.revision, header.keys, producer.total_bytes());
+    // Beside the sending, for it reads the whole store.
+    Summary summary(*checkpoint, [self = shared_from_this()] { self->Wake(); });
+    SnapshotProducer producer(*shared_->fs, dir, header, [&] { return AwaitSummary(summary); });
+    base::Log().info("sending snapshot peer={} revision={} bytes={}", call_->peer(),
+                     header.revision, producer.total_bytes());
     pb::SnapshotResponse response;
     response.set_version(kEtcdVersion);
     while (producer.sent_bytes() < producer.total_bytes()) {
@@ -138,6 +141,47 @@ class SnapshotService::Stream final : public rpc::ServerStreamHandler,
     return absl::OkStatus();
   }
 
+  // A checkpoint's summary, made by a thread of its own, which ends with this.
+  class Summary {
+   public:
+    Summary(const Checkpoint& checkpoint, std::function<void()> on_done)
+        : thread_([this, &checkpoint, on_done = std::move(on_done)] {
+            result_ = checkpoint.Summarize(cancel_);
+            done_.store(true);
+            on_done();
+          }) {}
+    ~Summary() {
+      cancel_.store(true);
+      thread_.join();
+    }
+
+    bool done() const { return done_.load(); }
+    // REQUIRES: done.
+    const absl::StatusOr<SnapshotSummary>& result() const { return result_; }
+
+   private:
+    std::atomic<bool> cancel_{false};
+    std::atomic<bool> done_{false};
+    absl::StatusOr<SnapshotSummary> result_;
+    std::thread thread_;
+  };
+
+  absl::StatusOr<SnapshotSummary> AwaitSummary(const Summary& summary) {
+    base::MutexLock lock(&shared_->mutex);
+    while (!shared_->stopping && !ended_ && !summary.done()) {
+      shared_->changed.Wait(&shared_->mutex);
+    }
+    KEEL_RETURN_IF_ERROR(GoOn());
+    return summary.result();
+  }
+
+  // REQUIRES: the mutex is held.
+  absl::Status GoOn() const {
+    if (ended_) return absl::CancelledError("the client is gone");
+    if (shared_->stopping) return absl::UnavailableError("etcdserver: server stopped");
+    return absl::OkStatus();
+  }
+
   // Until the client has taken what it was sent.
   absl::Status AwaitRoom() {
     const auto give_up = std::chrono::steady_clock::now() + kStallLimit;
@@ -149,9 +193,7 @@ class SnapshotService::Stream final : public rpc::ServerStreamHandler,
       }
       shared_->changed.WaitFor(&shared_->mutex, left);
     }
-    if (ended_) return absl::CancelledError("the client is gone");
-    if (shared_->stopping) return absl::UnavailableError("etcdserver: server stopped");
-    return absl::OkStatus();
+    return GoOn();
   }
 
   const std::shared_ptr<Shared> shared_;

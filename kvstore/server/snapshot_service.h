@@ -2,8 +2,9 @@
 // member goes on serving (docs/formats/snapshot.md).
 //
 // Each stream has a thread of its own, which waits for the disk and for the
-// client, and a checkpoint: hard links to the store's files, so that it takes
-// disk only for what the store has replaced meanwhile. Both go with the stream.
+// client, one that reads the whole store for the summary at the end, and a checkpoint: hard links
+// to the store's files, so that it takes disk only for what the store has replaced meanwhile. Both
+// go with the stream.
 //
 // Thread-safety: as service.h. Lifetime: Stop before the state machine goes.
 #pragma once
