@@ -1,4 +1,6 @@
 // check perf: whether the cluster keeps up with a load, judged by etcdctl's limits.
+#include "kvstore/kvctl/check_commands.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -44,12 +46,8 @@ struct PerfFlags {
 };
 
 const Load* FindLoad(std::string_view name) {
-  if (name == "small") name = "s";
-  if (name == "medium") name = "m";
-  if (name == "large") name = "l";
-  if (name == "xLarge") name = "xl";
   for (const Load& load : kLoads) {
-    if (load.name == name) return &load;
+    if (load.name == ShortLoadName(name)) return &load;
   }
   return nullptr;
 }
@@ -133,32 +131,15 @@ Outcome Perf(Session& session, const PerfFlags& flags) {
   if (load == nullptr) {
     return Fail(kExitBadFeature, StrCat("unknown load option ", flags.load));
   }
-  if (flags.prefix.empty()) return Fail(kExitBadArgs, "--prefix must not be empty");
-  if (Outcome connected = session.Connect(); !connected.ok()) return connected;
-  const std::string end = kvstore::PrefixEnd(flags.prefix);
-  const auto before = session.client().Get(flags.prefix, {.range_end = end, .limit = 1});
-  if (!before.ok()) return FailWith(before.status());
-  if (before->kvs_size() > 0) {
-    return Fail(kExitInvalidInput,
-                StrCat("prefix ", Quote(flags.prefix),
-                       " has keys. Delete with 'kvctl del --prefix ", flags.prefix, "' first"));
-  }
+  if (Outcome ready = BeginCheck(session, flags.prefix); !ready.ok()) return ready;
   Measured measured;
   const auto start = Clock::now();
   Write(session, *load, flags.prefix, &measured);
   const std::chrono::duration<double> elapsed = Clock::now() - start;
-  const auto deleted = session.client().Delete(flags.prefix, {.range_end = end});
-  if (!deleted.ok()) return FailWith(deleted.status());
-  if (flags.auto_compact) {
-    const auto compacted = session.client().Compact(deleted->header().revision());
-    if (!compacted.ok()) return FailWith(compacted.status());
-  }
-  if (flags.auto_defrag) {
-    for (const std::string& endpoint : session.flags.endpoints) {
-      const auto done =
-          session.client().Await(etcdserverpb::DefragmentRequest(), {.endpoint = endpoint});
-      if (!done.ok()) return FailWith(done.status());
-    }
+  if (Outcome ended = EndCheck(session, flags.prefix, session.flags.command_timeout,
+                               flags.auto_compact, flags.auto_defrag);
+      !ended.ok()) {
+    return ended;
   }
   const bool passed = Judge(measured, *load, elapsed.count());
   std::cout << (passed ? "PASS\n" : "FAIL\n");
@@ -166,6 +147,46 @@ Outcome Perf(Session& session, const PerfFlags& flags) {
 }
 
 }  // namespace
+
+std::string_view ShortLoadName(std::string_view name) {
+  if (name == "small") return "s";
+  if (name == "medium") return "m";
+  if (name == "large") return "l";
+  if (name == "xLarge") return "xl";
+  return name;
+}
+
+Outcome BeginCheck(Session& session, const std::string& prefix) {
+  if (prefix.empty()) return Fail(kExitBadArgs, "--prefix must not be empty");
+  if (Outcome connected = session.Connect(); !connected.ok()) return connected;
+  const auto before =
+      session.client().Get(prefix, {.range_end = kvstore::PrefixEnd(prefix), .limit = 1});
+  if (!before.ok()) return FailWith(before.status());
+  if (before->kvs_size() == 0) return Success();
+  return Fail(kExitInvalidInput,
+              StrCat("prefix ", Quote(prefix), " has keys. Delete with 'kvctl del --prefix ",
+                     prefix, "' first"));
+}
+
+Outcome EndCheck(Session& session, const std::string& prefix, base::Duration delete_limit,
+                 bool compact, bool defragment) {
+  etcdserverpb::DeleteRangeRequest request;
+  request.set_key(prefix);
+  request.set_range_end(kvstore::PrefixEnd(prefix));
+  const auto deleted = session.client().Await(request, {.timeout = delete_limit});
+  if (!deleted.ok()) return FailWith(deleted.status());
+  if (compact) {
+    const auto compacted = session.client().Compact(deleted->header().revision());
+    if (!compacted.ok()) return FailWith(compacted.status());
+  }
+  if (!defragment) return Success();
+  for (const std::string& endpoint : session.flags.endpoints) {
+    const auto done =
+        session.client().Await(etcdserverpb::DefragmentRequest(), {.endpoint = endpoint});
+    if (!done.ok()) return FailWith(done.status());
+  }
+  return Success();
+}
 
 void AddCheckVerbs(CLI::App& app, Session& session) {
   CLI::App* check = AddVerb(app, "check", "Checks of the cluster", "");
@@ -179,6 +200,7 @@ void AddCheckVerbs(CLI::App& app, Session& session) {
   perf->add_flag("--auto-defrag", flags->auto_defrag, "defragment afterwards");
   perf->callback(
       [&session, flags] { session.run = [&session, flags] { return Perf(session, *flags); }; });
+  AddDatascaleVerb(*check, session);
 }
 
 }  // namespace keel::kvctl

@@ -85,6 +85,7 @@ int Main(int argc, char** argv) {
     AddAuthVerbs(app, session);
     AddUserVerbs(app, session);
     AddRoleVerbs(app, session);
+    AddTopVerb(app, session);
     AddMirrorVerb(app, session);
     AddCheckVerbs(app, session);
     AddCompletionVerb(app, session);

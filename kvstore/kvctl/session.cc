@@ -109,6 +109,19 @@ void Session::AddGlobalFlags(CLI::App& app) {
   app.add_flag_function("--debug", [](int64_t) {})->group("");
 }
 
+std::optional<base::TlsOptions> Session::Tls() const {
+  if (flags.cacert.empty() && flags.cert.empty() && flags.key.empty() && flags.insecure_transport &&
+      !flags.insecure_skip_tls_verify) {
+    return std::nullopt;
+  }
+  base::TlsOptions tls;
+  tls.trusted_ca_file = flags.cacert;
+  tls.cert_file = flags.cert;
+  tls.key_file = flags.key;
+  tls.insecure_skip_verify = flags.insecure_skip_tls_verify;
+  return tls;
+}
+
 Outcome Session::Connect(std::vector<std::string> endpoints) {
   if (client_ != nullptr) return Success();
   kvstore::ClientOptions options;
@@ -130,13 +143,8 @@ Outcome Session::Connect(std::vector<std::string> endpoints) {
       options.password = flags.user.substr(colon + 1);
     }
   }
-  if (!flags.cacert.empty() || !flags.cert.empty() || !flags.key.empty() ||
-      !flags.insecure_transport || flags.insecure_skip_tls_verify) {
-    base::TlsOptions tls;
-    tls.trusted_ca_file = flags.cacert;
-    tls.cert_file = flags.cert;
-    tls.key_file = flags.key;
-    tls.insecure_skip_verify = flags.insecure_skip_tls_verify;
+  options.tls = Tls();
+  if (options.tls.has_value()) {
     const bool by_files = !flags.cacert.empty() || !flags.cert.empty() || !flags.key.empty();
     if (!by_files && flags.insecure_transport) {
       // The flag alone secures no endpoint that does not ask for it.
@@ -144,7 +152,6 @@ Outcome Session::Connect(std::vector<std::string> endpoints) {
         if (endpoint.find("://") == std::string::npos) endpoint = "http://" + endpoint;
       }
     }
-    options.tls = std::move(tls);
   }
   auto client = kvstore::Client::Create(std::move(options));
   if (!client.ok())

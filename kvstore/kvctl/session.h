@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ class Session {
 
   // Connects with the first call only. Fails for an endpoint that is none.
   Outcome Connect(std::vector<std::string> endpoints = {});
+  // For https:// endpoints and those without a scheme; nullopt without any flag of TLS.
+  std::optional<base::TlsOptions> Tls() const;
   // Ends what is open.
   void Disconnect() { client_.reset(); }
   // REQUIRES: Connect succeeded.
@@ -117,6 +120,7 @@ void AddSnapshotVerbs(CLI::App& app, Session& session);
 void AddAuthVerbs(CLI::App& app, Session& session);
 void AddUserVerbs(CLI::App& app, Session& session);
 void AddRoleVerbs(CLI::App& app, Session& session);
+void AddTopVerb(CLI::App& app, Session& session);
 void AddMirrorVerb(CLI::App& app, Session& session);
 void AddCheckVerbs(CLI::App& app, Session& session);
 void AddCompletionVerb(CLI::App& app, Session& session);
