@@ -13,11 +13,34 @@ from google.protobuf.descriptor import FieldDescriptor
 
 # Shell patterns of what no case can touch, and why; an excuse that is not needed fails too.
 NEWER = "etcd 3.4 does not know it; tests/integration has it"
+OPEN = "etcd 3.4 refuses it to nobody (docs/compatibility.md: auth-anybody)"
+LOCAL = "asks no server"
+FILES = "reads and writes bbolt files; kvctl's own are in tests/integration/recovery_test.py"
 EXCUSES = {
     "rpc KV.RangeStream *": NEWER,
     "rpc Maintenance.Downgrade *": NEWER,
     "rpc Auth.AuthStatus *": NEWER,
     "field DowngradeRequest.*": NEWER,
+    "field *.hashedPassword": NEWER,
+    "rpc Cluster.MemberList that fails": OPEN,
+    "rpc Lease.LeaseLeases that fails": OPEN,
+    "rpc Lease.LeaseTimeToLive that fails": OPEN,
+    "rpc Maintenance.Alarm that fails": OPEN,
+    "rpc Maintenance.Status that fails": OPEN,
+    "rpc Election.Observe that fails": "waits for who is not there; only its client ends it",
+    "rpc Cluster.MemberPromote that succeeds": "needs a learner that runs: tests/integration/member_test.py",
+    "etcdctl member promote that succeeds": "needs a learner that runs: tests/integration/member_test.py",
+    "etcdctl move-leader that succeeds": "needs three members: ctl/move-leader",
+    "etcdctl make-mirror --dest-c*": "in runs with --tls",
+    "etcdctl make-mirror --dest-key": "in runs with --tls",
+    "etcdctl check * that succeeds": "takes a minute or more; without a server's part in how",
+    "etcdctl completion *": LOCAL,
+    "etcdctl help *": LOCAL,
+    "etcdctl version *": LOCAL,
+    "etcdctl migrate *": "of the v2 store",
+    "etcdctl snapshot restore *": FILES,
+    "etcdctl snapshot status *": FILES,
+    "etcdctl defrag --data-dir": FILES,
 }
 
 

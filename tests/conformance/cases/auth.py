@@ -343,6 +343,7 @@ def _(t):
         call("Maintenance", "Defragment", metadata=metadata)
         call("Maintenance", "Hash", metadata=metadata)
         call("Maintenance", "HashKV", metadata=metadata)
+        call("Maintenance", "Snapshot", metadata=metadata)
         call("Cluster", "MemberRemove", ID=1, metadata=metadata)
         call("Cluster", "MemberAdd", peerURLs=["http://127.0.0.1:1"], metadata=metadata)
         call("Cluster", "MemberUpdate", ID=1, peerURLs=["http://127.0.0.1:1"], metadata=metadata)
