@@ -232,6 +232,7 @@ std::unique_ptr<Watcher> Client::Watch(std::string_view key, const WatchOptions&
   request.set_start_revision(options.start_revision);
   request.set_prev_kv(options.prev_kv);
   request.set_progress_notify(options.progress_notify);
+  request.set_fragment(options.fragment);
   if (options.no_puts) request.add_filters(etcdserverpb::WatchCreateRequest::NOPUT);
   if (options.no_deletes) request.add_filters(etcdserverpb::WatchCreateRequest::NODELETE);
   const int64_t id = ++shared_->last_id;

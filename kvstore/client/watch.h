@@ -34,6 +34,8 @@ struct WatchOptions {
   bool progress_notify = false;
   bool no_puts = false;
   bool no_deletes = false;
+  // Let the server split a revision too large for one message. It is delivered whole.
+  bool fragment = false;
   // Ends with Unavailable when, after it was established, no server could be
   // heard for this long. (To be established it has ClientOptions::dial_timeout
   // to connect and request_timeout to hear from a server.)

@@ -82,6 +82,7 @@ int Main(int argc, char** argv) {
     AddMemberVerbs(app, session);
     AddEndpointVerbs(app, session);
     AddSnapshotVerbs(app, session);
+    AddBackupVerbs(app, session);
     AddAuthVerbs(app, session);
     AddUserVerbs(app, session);
     AddRoleVerbs(app, session);

@@ -122,8 +122,8 @@ std::optional<base::TlsOptions> Session::Tls() const {
   return tls;
 }
 
-Outcome Session::Connect(std::vector<std::string> endpoints) {
-  if (client_ != nullptr) return Success();
+absl::StatusOr<std::unique_ptr<kvstore::Client>> Session::NewClient(
+    std::vector<std::string> endpoints) {
   kvstore::ClientOptions options;
   options.endpoints = endpoints.empty() ? flags.endpoints : std::move(endpoints);
   options.dial_timeout = flags.dial_timeout;
@@ -137,7 +137,8 @@ Outcome Session::Connect(std::vector<std::string> endpoints) {
       options.password = flags.password;
     } else if (colon == std::string::npos) {
       options.username = flags.user;
-      options.password = AskPassword("Password: ");
+      if (asked_password_.empty()) asked_password_ = AskPassword("Password: ");
+      options.password = asked_password_;
     } else {
       options.username = flags.user.substr(0, colon);
       options.password = flags.user.substr(colon + 1);
@@ -153,7 +154,12 @@ Outcome Session::Connect(std::vector<std::string> endpoints) {
       }
     }
   }
-  auto client = kvstore::Client::Create(std::move(options));
+  return kvstore::Client::Create(std::move(options));
+}
+
+Outcome Session::Connect(std::vector<std::string> endpoints) {
+  if (client_ != nullptr) return Success();
+  auto client = NewClient(std::move(endpoints));
   if (!client.ok())
     return Fail(kExitBadConnection, std::string(base::ToStd(client.status().message())));
   client_ = *std::move(client);

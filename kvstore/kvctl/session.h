@@ -49,6 +49,9 @@ class Session {
   Outcome Connect(std::vector<std::string> endpoints = {});
   // For https:// endpoints and those without a scheme; nullopt without any flag of TLS.
   std::optional<base::TlsOptions> Tls() const;
+  // Another client with the same flags, for the same endpoints unless others are given.
+  absl::StatusOr<std::unique_ptr<kvstore::Client>> NewClient(
+      std::vector<std::string> endpoints = {});
   // Ends what is open.
   void Disconnect() { client_.reset(); }
   // REQUIRES: Connect succeeded.
@@ -66,6 +69,7 @@ class Session {
 
  private:
   std::unique_ptr<kvstore::Client> client_;
+  std::string asked_password_;  // asked for once
 };
 
 template <typename Request, typename Print>
@@ -118,6 +122,7 @@ void AddMemberVerbs(CLI::App& app, Session& session);
 void AddEndpointVerbs(CLI::App& app, Session& session);
 void AddSnapshotVerbs(CLI::App& app, Session& session);
 void AddAuthVerbs(CLI::App& app, Session& session);
+void AddBackupVerbs(CLI::App& app, Session& session);
 void AddUserVerbs(CLI::App& app, Session& session);
 void AddRoleVerbs(CLI::App& app, Session& session);
 void AddTopVerb(CLI::App& app, Session& session);

@@ -1,16 +1,14 @@
 // snapshot save, status, restore.
-#include <algorithm>
 #include <iostream>
 #include <memory>
-#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/status.h"
 #include "base/strings.h"
 #include "kvstore/kvctl/go_format.h"
 #include "kvstore/kvctl/progress_bar.h"
+#include "kvstore/kvctl/restore_flags.h"
+#include "kvstore/kvctl/save_snapshot.h"
 #include "kvstore/kvctl/session.h"
 #include "kvstore/kvctl/table.h"
 #include "kvstore/recovery/restore.h"
@@ -20,7 +18,6 @@ namespace keel::kvctl {
 namespace {
 
 using base::StrCat;
-using kvstore::kSnapshotAlign;
 using kvstore::kSnapshotHashBytes;
 
 Outcome OnePath(const Arguments& arguments, const char* verb, std::string* path) {
@@ -32,60 +29,6 @@ Outcome OnePath(const Arguments& arguments, const char* verb, std::string* path)
   return Success();
 }
 
-// Takes what the server sends: into `file`, through the hash that ends it.
-class Receiver {
- public:
-  explicit Receiver(base::File* file) : file_(file) {}
-
-  absl::Status Take(const etcdserverpb::SnapshotResponse& response) {
-    const std::string& blob = response.blob();
-    KEEL_RETURN_IF_ERROR(file_->Write(size_, blob));
-    size_ += blob.size();
-    bar_.Show(size_, size_ + response.remaining_bytes());
-    // The hash covers all but itself: the last bytes are held back until more come.
-    tail_ += blob;
-    if (tail_.size() > kSnapshotHashBytes) {
-      const size_t sure = tail_.size() - kSnapshotHashBytes;
-      hash_.Add(std::string_view(tail_).substr(0, sure));
-      tail_.erase(0, sure);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Check() {
-    if (size_ % kSnapshotAlign != kSnapshotHashBytes) {
-      return absl::DataLossError(StrCat("sha256 checksum not found [bytes: ", size_, "]"));
-    }
-    if (hash_.Finish() != tail_) {
-      return absl::DataLossError("the snapshot's integrity hash does not match what was received");
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  base::File* const file_;
-  uint64_t size_ = 0;
-  std::string tail_;
-  kvstore::Sha256 hash_;
-  ProgressBar bar_{"saving"};
-};
-
-absl::Status Receive(Session& session, base::FileSystem& fs, const std::string& part,
-                     const std::string& path) {
-  {
-    KEEL_ASSIGN_OR_RETURN(const auto file, fs.Open(part, base::FileSystem::Mode::kCreateEmpty));
-    Receiver receiver(file.get());
-    KEEL_RETURN_IF_ERROR(session.client().Snapshot(
-        [&](const etcdserverpb::SnapshotResponse& response) { return receiver.Take(response); },
-        {.endpoint = session.flags.endpoints[0]}));
-    KEEL_RETURN_IF_ERROR(receiver.Check());
-    KEEL_RETURN_IF_ERROR(file->Sync());
-  }
-  KEEL_RETURN_IF_ERROR(fs.Rename(part, path));
-  const size_t slash = path.rfind('/');
-  return fs.SyncDir(slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1)));
-}
-
 Outcome Save(Session& session, const std::string& path) {
   if (session.flags.endpoints.size() != 1) {
     return Fail(kExitBadArgs,
@@ -93,13 +36,14 @@ Outcome Save(Session& session, const std::string& path) {
                        session.flags.endpoints.size(), " endpoints]"));
   }
   if (Outcome connected = session.Connect(); !connected.ok()) return connected;
-  base::FileSystem& fs = base::PosixFileSystem();
-  const std::string part = path + ".part";
-  const absl::Status saved = Receive(session, fs, part, path);
-  if (!saved.ok()) {
-    if (fs.Exists(part)) fs.Remove(part).IgnoreError();  // the error is the news
-    return FailWith(saved);
-  }
+  ProgressBar bar("saving");
+  const absl::Status saved =
+      SaveSnapshot(session.client(), session.flags.endpoints[0], base::PosixFileSystem(), path,
+                   [&](uint64_t done, uint64_t total) {
+                     bar.Show(done, total);
+                     return absl::OkStatus();
+                   });
+  if (!saved.ok()) return FailWith(saved);
   std::cout << "Snapshot saved at " << path << "\n";
   return Success();
 }
@@ -135,57 +79,14 @@ Outcome Status(Session& session, const std::string& path) {
   return Fail(kExitBadFeature, "only support simple, json, as output format");
 }
 
-// As given on the command line.
-struct RestoreFlags {
-  std::string data_dir;
-  std::string wal_dir;
-  std::string name = "default";
-  std::string cluster = "default=http://localhost:2380";
-  std::string token = "etcd-cluster";
-  std::string peer_urls = "http://localhost:2380";
-  uint64_t bump_revision = 0;
-  bool mark_compacted = false;
-  bool skip_hash_check = false;
-};
-
-absl::StatusOr<kvstore::RestoreOptions> ToOptions(const RestoreFlags& flags,
-                                                  const std::string& path) {
-  kvstore::RestoreOptions options;
-  options.snapshot = path;
-  options.config.name = flags.name;
-  options.config.data_dir = flags.data_dir.empty() ? flags.name + ".etcd" : flags.data_dir;
-  while (options.config.data_dir.size() > 1 && options.config.data_dir.back() == '/') {
-    options.config.data_dir.pop_back();
-  }
-  options.config.wal_dir = flags.wal_dir;
-  options.config.initial_cluster_token = flags.token;
-  KEEL_ASSIGN_OR_RETURN(options.config.initial_cluster,
-                        kvstore::ParseInitialCluster(flags.cluster));
-  KEEL_ASSIGN_OR_RETURN(options.config.initial_advertise_peer_urls,
-                        kvstore::ParseUrls(flags.peer_urls));
-  options.bump_revision = static_cast<int64_t>(flags.bump_revision);
-  options.mark_compacted = flags.mark_compacted;
-  if (flags.skip_hash_check) options.hash = kvstore::SnapshotHash::kSkipped;
-  return options;
-}
-
-Outcome Restore(const RestoreFlags& flags, const std::string& path) {
-  const absl::StatusOr<kvstore::RestoreOptions> options = ToOptions(flags, path);
-  if (!options.ok())
-    return Fail(kExitBadArgs, std::string(base::ToStd(options.status().message())));
-  ProgressBar bar("restoring");
-  const auto restored =
-      kvstore::RestoreSnapshotFile(base::PosixFileSystem(), *options,
-                                   [&](uint64_t done, uint64_t total) { bar.Show(done, total); });
-  if (!restored.ok()) {
-    const int code = absl::IsInvalidArgument(restored.status()) ? kExitBadArgs : kExitError;
-    return Fail(code, std::string(base::ToStd(restored.status().message())));
-  }
-  base::Log().info(
-      "restored snapshot path={} data_dir={} revision={} keys={} member={:x} cluster={:x}", path,
-      options->config.data_dir, restored->revision, restored->header.summary.keys,
-      restored->identity.member_id, restored->identity.cluster_id);
-  return Success();
+Outcome Restore(const RestoreFlags& flags, bool skip_hash_check, const std::string& path) {
+  return MakeDataDir(flags, StrCat("snapshot path=", path),
+                     [&](kvstore::RestoreOptions options, kvstore::SnapshotProgress progress) {
+                       options.snapshot = path;
+                       if (skip_hash_check) options.hash = kvstore::SnapshotHash::kSkipped;
+                       return kvstore::RestoreSnapshotFile(base::PosixFileSystem(), options,
+                                                           progress);
+                     });
 }
 
 }  // namespace
@@ -223,24 +124,15 @@ void AddSnapshotVerbs(CLI::App& app, Session& session) {
       "      --initial-advertise-peer-urls http://10.0.0.1:2380");
   const Arguments restore_path(restore, {"<filename>"});
   auto flags = std::make_shared<RestoreFlags>();
-  restore->add_option("--data-dir", flags->data_dir, "the new data directory (NAME.etcd)");
-  restore->add_option("--wal-dir", flags->wal_dir, "where kvd will keep the log; must be empty");
-  restore->add_option("--name", flags->name, "name of the member");
-  restore->add_option("--initial-cluster", flags->cluster, "all members of the new cluster");
-  restore->add_option("--initial-cluster-token", flags->token, "token of the new cluster");
-  restore->add_option("--initial-advertise-peer-urls", flags->peer_urls,
-                      "peer URLs of this member");
-  restore->add_option("--bump-revision", flags->bump_revision,
-                      "so many revisions are left out behind those of the snapshot");
-  restore->add_flag("--mark-compacted", flags->mark_compacted,
-                    "count all revisions up to the new one as compacted");
-  restore->add_flag("--skip-hash-check", flags->skip_hash_check,
+  flags->AddTo(*restore);
+  auto skip_hash_check = std::make_shared<bool>(false);
+  restore->add_flag("--skip-hash-check", *skip_hash_check,
                     "do not look at the hash over the whole file");
-  restore->callback([&session, flags, restore_path] {
-    session.run = [flags, restore_path] {
+  restore->callback([&session, flags, skip_hash_check, restore_path] {
+    session.run = [flags, skip_hash_check, restore_path] {
       std::string path;
       if (Outcome given = OnePath(restore_path, "restore", &path); !given.ok()) return given;
-      return Restore(*flags, path);
+      return Restore(*flags, *skip_hash_check, path);
     };
   });
 }

@@ -45,16 +45,12 @@ absl::Status Check(base::FileSystem& fs, const RestoreOptions& options) {
 
 // The data directory, under another name.
 absl::StatusOr<RestoreResult> Build(base::FileSystem& fs, const RestoreOptions& options,
-                                    Identity identity, SnapshotHeader header,
-                                    const std::string& dir, SnapshotProgress progress) {
+                                    Identity identity, const std::string& dir, FillStore fill) {
   ServerConfig config = options.config;
   config.data_dir = dir;
   StoreOptions store;
   store.dir = config.store_dir();
-  const std::string database = store.dir + "/db-000001";
-  KEEL_RETURN_IF_ERROR(fs.CreateDirs(database));
-  KEEL_RETURN_IF_ERROR(ExtractSnapshot(fs, options.snapshot, header, database, progress));
-  KEEL_RETURN_IF_ERROR(base::WriteFileAtomic(fs, store.dir + "/CURRENT", "db-000001\n"));
+  KEEL_RETURN_IF_ERROR(fill(store));
 
   std::vector<Member> members;
   for (const InitialMember& member : identity.initial_members) {
@@ -66,7 +62,7 @@ absl::StatusOr<RestoreResult> Build(base::FileSystem& fs, const RestoreOptions& 
   KEEL_RETURN_IF_ERROR(
       base::WriteFileAtomic(fs, config.member_dir() + "/identity", EncodeIdentity(identity)));
   KEEL_RETURN_IF_ERROR(fs.SyncDir(dir));
-  return RestoreResult{std::move(header), std::move(identity), revision};
+  return RestoreResult{{}, std::move(identity), revision};
 }
 
 }  // namespace
@@ -93,17 +89,14 @@ absl::StatusOr<int64_t> AssignCluster(const StoreOptions& options,
   return writer.revision();
 }
 
-absl::StatusOr<RestoreResult> RestoreSnapshotFile(base::FileSystem& fs,
-                                                  const RestoreOptions& options,
-                                                  SnapshotProgress progress) {
+absl::StatusOr<RestoreResult> BuildDataDir(base::FileSystem& fs, const RestoreOptions& options,
+                                           FillStore fill) {
   KEEL_RETURN_IF_ERROR(Check(fs, options));
   KEEL_ASSIGN_OR_RETURN(Identity identity, IdentityFromConfig(options.config));
-  KEEL_ASSIGN_OR_RETURN(SnapshotHeader header, VerifySnapshot(fs, options.snapshot, options.hash));
   const std::string& target = options.config.data_dir;
   const std::string part = target + ".part";
   KEEL_RETURN_IF_ERROR(fs.RemoveAll(part));  // of a restore that was interrupted
-  absl::StatusOr<RestoreResult> result =
-      Build(fs, options, std::move(identity), std::move(header), part, progress);
+  absl::StatusOr<RestoreResult> result = Build(fs, options, std::move(identity), part, fill);
   if (result.ok()) {
     absl::Status moved;
     if (fs.Exists(target)) moved = fs.RemoveAll(target);  // empty: Check has seen to it
@@ -112,6 +105,26 @@ absl::StatusOr<RestoreResult> RestoreSnapshotFile(base::FileSystem& fs,
     if (!moved.ok()) result = moved;
   }
   if (!result.ok()) fs.RemoveAll(part).IgnoreError();  // the error is the news
+  return result;
+}
+
+absl::StatusOr<RestoreResult> RestoreSnapshotFile(base::FileSystem& fs,
+                                                  const RestoreOptions& options,
+                                                  SnapshotProgress progress) {
+  KEEL_RETURN_IF_ERROR(Check(fs, options));
+  KEEL_ASSIGN_OR_RETURN(SnapshotHeader header, VerifySnapshot(fs, options.snapshot, options.hash));
+  absl::StatusOr<RestoreResult> result =
+      BuildDataDir(fs, options, [&](const StoreOptions& store) -> absl::Status {
+        const std::string database = store.dir + "/db-000001";
+        KEEL_RETURN_IF_ERROR(fs.CreateDirs(database));
+        KEEL_RETURN_IF_ERROR(ExtractSnapshot(fs, options.snapshot, header, database, progress));
+        KEEL_RETURN_IF_ERROR(base::WriteFileAtomic(fs, store.dir + "/CURRENT", "db-000001\n"));
+        if (!options.prepare) return absl::OkStatus();
+        KEEL_ASSIGN_OR_RETURN(const std::unique_ptr<Store> opened, Store::Open(store));
+        KEEL_RETURN_IF_ERROR(options.prepare(*opened));
+        return opened->FlushAll();
+      });
+  if (result.ok()) result->header = std::move(header);
   return result;
 }
 

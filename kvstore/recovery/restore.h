@@ -13,12 +13,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file.h"
 #include "kvstore/apply/members.h"
+#include "kvstore/mvcc/store.h"
 #include "kvstore/mvcc/store_options.h"
 #include "kvstore/recovery/snapshot_file.h"
 #include "kvstore/server/config.h"
@@ -42,6 +46,9 @@ struct RestoreOptions {
   // so, instead of seeing other events under revisions it knows.
   int64_t bump_revision = 0;
   bool mark_compacted = false;
+  // Called with the store as the snapshot has it, before it becomes the new cluster's; what it
+  // writes and commits is kept. Its error ends the restore. Null: nothing to do.
+  std::function<absl::Status(Store&)> prepare;
 };
 
 struct RestoreResult {
@@ -55,6 +62,14 @@ struct RestoreResult {
 absl::StatusOr<RestoreResult> RestoreSnapshotFile(base::FileSystem& fs,
                                                   const RestoreOptions& options,
                                                   SnapshotProgress progress);
+
+// Makes the store in the folder of the options given, which does not exist yet.
+using FillStore = absl::FunctionRef<absl::Status(const StoreOptions&)>;
+
+// The same around any store: `fill` makes it, and it becomes the new cluster's. Of `options` the
+// snapshot and what is done with it are not looked at. `header` of the result is empty.
+absl::StatusOr<RestoreResult> BuildDataDir(base::FileSystem& fs, const RestoreOptions& options,
+                                           FillStore fill);
 
 // Writes `members` (voters) into the store in `options.dir` in place of all it knew of its
 // cluster: members, those removed, configuration, alarms, version. It then stands at entry
