@@ -1,100 +1,18 @@
-"""Three members that speak TLS with each other and with etcdctl and kvctl.
+"""Three members that speak TLS with each other and with etcdctl and kvctl."""
 
-Certificates come from a CA of the test's own (tests/support/test_ca.py).
-"""
-
-import os
 import pathlib
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import unittest
 
-from harness import KVD, free_ports, wait_until
+from harness import wait_until
 from test_ca import HOUR, TestCa
-
-KVCTL = str(pathlib.Path(KVD).with_name("kvctl"))
-
-
-class Member:
-    """One kvd on https://; `flags` come last and so win."""
-
-    def __init__(self, folder, name, client_port, peer_port, cluster, flags):
-        self.name = name
-        self.client = f"https://127.0.0.1:{client_port}"
-        self.port = client_port
-        self.log_path = pathlib.Path(folder, name + ".log")
-        self.command = [
-            KVD, "--name", name, "--data-dir", str(pathlib.Path(folder, name)),
-            "--listen-client-urls", self.client, "--advertise-client-urls", self.client,
-            "--listen-peer-urls", f"https://127.0.0.1:{peer_port}",
-            "--initial-advertise-peer-urls", f"https://127.0.0.1:{peer_port}",
-            "--initial-cluster", cluster, "--heartbeat-interval", "50", "--election-timeout", "500", *flags]
-        self.process = None
-
-    def start(self):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=environment)
-
-    def stop(self, number=signal.SIGTERM):
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
-            self.process.wait(20)
-
-    def log(self):
-        return self.log_path.read_text(errors="replace")
+from tls_cluster import KVCTL, TlsCluster
 
 
-class TlsTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="keel-tls-")
-        self.ca = TestCa(pathlib.Path(self.folder, "ca"))
-        self.server = self.ca.issue("server", ips=["127.0.0.1"])
-        self.client = self.ca.issue("client", cn="root")
-        self.members = []
-
-    def tearDown(self):
-        for member in self.members:
-            member.stop()
-        result = self._outcome.result
-        if any(test is self for test, _ in result.failures + result.errors):
-            print("kept", self.folder)
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def files(self, prefix=""):
-        cert, key = self.server
-        return [f"--{prefix}cert-file", str(cert), f"--{prefix}key-file", str(key),
-                f"--{prefix}trusted-ca-file", str(self.ca.file), f"--{prefix}client-cert-auth"]
-
-    def cluster(self, size, flags=None):
-        ports = free_ports(2 * size)
-        names = [f"m{i + 1}" for i in range(size)]
-        line = ",".join(f"{n}=https://127.0.0.1:{ports[2 * i + 1]}" for i, n in enumerate(names))
-        flags = self.files() + self.files("peer-") if flags is None else flags
-        self.members = [Member(self.folder, n, ports[2 * i], ports[2 * i + 1], line, flags)
-                        for i, n in enumerate(names)]
-        return self.members
-
-    def start(self, members):
-        for member in members:
-            member.start()
-        wait_until("all are healthy", lambda: self.ctl("endpoint", "health", members=members).returncode == 0, 30)
-
-    def ctl(self, *arguments, program="etcdctl", members=None, identity=None, ca=None, secure=True):
-        cert, key = identity or self.client
-        files = ["--cacert", str(ca or self.ca.file), "--cert", str(cert), "--key", str(key)] if secure else []
-        endpoints = ",".join(m.client for m in members or self.members)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
-        return subprocess.run(
-            [program, "--endpoints", endpoints, *files, "--dial-timeout", "2s", "--command-timeout", "5s", *arguments],
-            env={**environment, "ETCDCTL_API": "3"}, capture_output=True, text=True, timeout=60)
-
+class TlsTest(TlsCluster):
     def test_clients_and_peers_speak_tls(self):
         members = self.cluster(3)
         self.start(members)
