@@ -13,7 +13,11 @@ using base::FileSystem;
 using base::StrCat;
 
 constexpr uint64_t kStepBytes = 1 << 20;
-constexpr uint64_t kSyncEveryBytes = 4 << 20;  // keeps the disk's queue short for the log itself
+constexpr uint64_t kSyncEveryBytes = 1 << 20;  // keeps the disk's queue short for the log itself
+// Filling rests after each step, this many times as long as the step took: the disk and the
+// processor are the log's first.
+constexpr int kRestTimes = 2;
+constexpr auto kRestMax = std::chrono::milliseconds(20);
 constexpr size_t kSparesMax = 2;
 constexpr auto kRetry = std::chrono::seconds(5);
 constexpr std::string_view kSparePrefix = "spare-";
@@ -96,6 +100,7 @@ void SegmentPool::Start() {
 
 void SegmentPool::Step() {
   if (stopped_.load()) return;
+  const base::TimePoint begun = loop_->Now();
   const uint64_t bytes = std::min(kStepBytes, segment_bytes_ - filled_);
   absl::Status status = filling_->Write(filled_, std::string_view(Zeros()).substr(0, bytes));
   filled_ += bytes;
@@ -104,7 +109,15 @@ void SegmentPool::Step() {
   }
   if (!status.ok()) return Failed(std::move(status));
   if (filled_ < segment_bytes_) {
-    loop_->Post([self = shared_from_this()] { self->Step(); });
+    const base::Duration rest =
+        hurry_.load() ? base::Duration::zero()
+                      : std::min<base::Duration>(kRestTimes * (loop_->Now() - begun), kRestMax);
+    base::Task next = [self = shared_from_this()] { self->Step(); };
+    if (rest > base::Duration::zero()) {
+      loop_->After(rest, std::move(next));
+    } else {
+      loop_->Post(std::move(next));
+    }
     return;
   }
   const std::string from = filling_->path();
@@ -134,6 +147,7 @@ void SegmentPool::Failed(absl::Status status) {
 void SegmentPool::Finished(std::string path, uint64_t bytes) {
   Ready ready = std::move(waiting_.front());
   waiting_.erase(waiting_.begin());
+  hurry_.store(false);
   reply_loop_->Post([self = shared_from_this(), ready = std::move(ready), path = std::move(path),
                      bytes]() mutable {
     if (!self->stopped_.load()) ready(std::move(path), bytes);

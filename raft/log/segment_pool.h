@@ -3,7 +3,8 @@
 // costs an fdatasync no change of metadata, which is what makes it fast.
 //
 // Runs on a loop of its own so that filling never delays an append. Filling a
-// file is cut into steps, so the loop may be shared.
+// file is cut into steps, so the loop may be shared, with rests between them,
+// so that the log's own syncs find the disk free.
 //
 // Thread-safety: methods may be called from any thread; `ready` runs on the
 // loop given for it. Held by shared_ptr: tasks on the loop keep it alive.
@@ -32,6 +33,8 @@ class SegmentPool : public std::enable_shared_from_this<SegmentPool> {
   // Makes one file ready and calls `ready` on the reply loop. A full disk is
   // logged and tried again every few seconds.
   void Prepare(Ready ready);
+  // The writer waits for the file that is being made: no rest until it is ready.
+  void Hurry() { hurry_.store(true); }
   // Takes over segments that are no longer part of the log: keeps a few, removes the rest.
   void Recycle(std::vector<std::string> paths);
   // Makes names in the folder durable, then calls `done` on the reply loop.
@@ -59,6 +62,7 @@ class SegmentPool : public std::enable_shared_from_this<SegmentPool> {
   base::Loop* const loop_;
   base::Loop* const reply_loop_;
   std::atomic<bool> stopped_{false};
+  std::atomic<bool> hurry_{false};
 
   // On loop_ from here on.
   std::vector<std::string> spares_;

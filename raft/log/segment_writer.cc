@@ -145,6 +145,7 @@ absl::Status SegmentWriter::NextSegment() {
     PrepareNext();
   } else {
     // None is ready in time; one is on its way, or will be (PrepareNext).
+    pool_->Hurry();
     capacity_bytes = std::min(options_.segment_bytes, kSmallSegmentBytes);
     KEEL_RETURN_IF_ERROR(SegmentPool::Fill(fs, path, capacity_bytes));
     KEEL_RETURN_IF_ERROR(fs.SyncDir(options_.dir));
