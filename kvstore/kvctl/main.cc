@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "kvstore/kvctl/go_format.h"
+#include "kvstore/kvctl/migrate_commands.h"
 #include "kvstore/kvctl/session.h"
 
 namespace keel::kvctl {
@@ -88,6 +89,7 @@ int Main(int argc, char** argv) {
     AddRoleVerbs(app, session);
     AddTopVerb(app, session);
     AddMirrorVerb(app, session);
+    AddMigrateVerb(app, session);
     AddCheckVerbs(app, session);
     AddCompletionVerb(app, session);
     AddManPageVerb(app, session);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -116,7 +117,7 @@ class Backup(ClusterTest):
 
     def await_shipped(self, revision):
         def shipped():
-            assert self.daemon.poll() is None, open(self.log).read()[-3000:]
+            assert self.daemon.poll() is None, pathlib.Path(self.log).read_text()[-3000:]
             ranges = self.ranges()
             return ranges and ranges[-1]["lastRevision"] >= revision
         wait_until(f"revision {revision} is in the backup; {self.ranges()}", shipped, 30)
@@ -226,7 +227,7 @@ class Backup(ClusterTest):
         wait_until("a new chain", lambda: len(self.ranges()) == 2, 20)
         last = leader.put("seen", "1").header.revision
         self.await_shipped(last)
-        self.assertIn("compacted before it could be read", open(self.log).read())
+        self.assertIn("compacted before it could be read", pathlib.Path(self.log).read_text())
 
         m = self.restore("--revision", str(revision)).members[0]
         for each, key in ((lease, b"leased"), (short, b"brief")):
