@@ -123,7 +123,7 @@ std::string EncodeSnapshotHeader(const SnapshotHeader& header) {
 absl::StatusOr<SnapshotHeader> DecodeSnapshotHeader(std::string_view bytes) {
   if (bytes.substr(0, kMagic.size()) != kMagic.substr(0, bytes.size()) || bytes.empty()) {
     return absl::InvalidArgumentError(
-        "it is no snapshot of this server's (one of etcd's is read by etcdutl only)");
+        "it is no snapshot of this server's (one of etcd's is read by kvctl migrate)");
   }
   if (bytes.size() < kFixedBytes) return absl::DataLossError("it is cut short in its header");
   const uint32_t version = LoadBig32(bytes.data() + 8);
