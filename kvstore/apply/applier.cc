@@ -61,6 +61,7 @@ absl::Status Applier::Apply(const CommandView& command, bool wanted, ApplyResult
 
 absl::Status Applier::Dispatch(const CommandView& command) {
   const int field = command.field;
+  user_ = command.user;
   // What the leader does of its own accord has no user.
   if (state_.auth().enabled() && command.only_in_term == 0) [[unlikely]] {
     KEEL_RETURN_IF_ERROR(CheckCaller(command));
@@ -173,6 +174,7 @@ absl::Status Applier::Put(const PutView& put, absl::Status* refused, std::string
     if (put.ignore_value) value = present->value;
     if (put.ignore_lease) lease = present->lease;
   }
+  if (lease != 0) lease_writers_.OnAttach(lease, user_);
   KEEL_ASSIGN_OR_RETURN(const Writer::PutResult result, writer().Put(put.key, value, lease));
   if (wanted_ && put.prev_kv && result.prev != nullptr) {
     AppendKeyValue(PutResponse::kPrevKvFieldNumber, ViewOf(*result.prev), body);

@@ -19,6 +19,7 @@
 #include "kvstore/apply/cluster_state.h"
 #include "kvstore/apply/command.h"
 #include "kvstore/apply/command.pb.h"
+#include "kvstore/apply/lease_writers.h"
 #include "kvstore/apply/state_machine.h"
 #include "kvstore/apply/txn.h"
 #include "kvstore/auth/key_range_set.h"
@@ -58,7 +59,9 @@ class Applier {
   // applier_auth.cc. While authentication is on: refuses (in the outcome) what the command's user
   // may not do.
   absl::Status CheckCaller(const CommandView& command);
-  absl::StatusOr<bool> CanWriteKeysOf(const Rights& rights, const std::vector<int64_t>& leases);
+  // `user` has `rights`.
+  absl::StatusOr<bool> CanWriteKeysOf(std::string_view user, const Rights& rights,
+                                      const std::vector<int64_t>& leases);
   // False when the command is none about users and roles.
   bool ApplyAuth(const CommandView& command);
   void ApplyAuthenticate(const kv::Authenticate& request);
@@ -90,11 +93,13 @@ class Applier {
   ApplyFigures figures_;
   // Of the command in hand.
   bool wanted_ = false;
+  std::string_view user_;
   ApplyResult* outcome_ = nullptr;
   std::vector<Notice>* notices_ = nullptr;
   // Reused, with the memory they have grown.
   etcdserverpb::DeleteRangeRequest delete_range_;
   etcdserverpb::TxnRequest txn_;
+  LeaseWriters lease_writers_;
 };
 
 // Whether a transaction puts anything, on whatever path.

@@ -61,20 +61,23 @@ absl::Status Applier::CheckCaller(const CommandView& command) {
     leases.push_back(request.id());
   }
   if (may && !leases.empty()) {
-    KEEL_RETURN_IF_ERROR(commit_());  // attachments of earlier entries must be readable
-    KEEL_ASSIGN_OR_RETURN(may, CanWriteKeysOf(rights, leases));
+    KEEL_ASSIGN_OR_RETURN(may, CanWriteKeysOf(command.user, rights, leases));
   }
   if (!may && refused.ok()) refused = ErrPermissionDenied();
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Applier::CanWriteKeysOf(const Rights& rights,
+absl::StatusOr<bool> Applier::CanWriteKeysOf(std::string_view user, const Rights& rights,
                                              const std::vector<int64_t>& leases) {
+  const uint64_t epoch = state_.auth().epoch().load(std::memory_order_relaxed);
   for (const int64_t lease : leases) {
+    if (lease_writers_.Knows(lease, user, epoch)) continue;
+    KEEL_RETURN_IF_ERROR(commit_());  // attachments of earlier entries must be readable
     KEEL_ASSIGN_OR_RETURN(const std::vector<std::string> keys, writer().LeaseKeys(lease));
     for (const std::string& key : keys) {
       if (!rights.CanWrite(key, {})) return false;
     }
+    lease_writers_.Remember(lease, user, epoch);
   }
   return true;
 }

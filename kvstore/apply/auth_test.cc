@@ -142,6 +142,62 @@ TEST_F(ApplyAuthTest, TransactionsAreLookedThrough) {
   }
 }
 
+// That a user may write all keys of a lease is remembered, and forgotten when it may not hold.
+TEST_F(ApplyAuthTest, WhoMayUseALeaseIsAskedAgainWhenItMayHaveChanged) {
+  ASSERT_TRUE(RunAs("root", GrantCommand(5, 60)).ok());
+  const auto jane_puts = [&] { return RunAs("jane", PutCommand("w1", "v", 5)); };
+  const auto jane_puts_in_txn = [&] {
+    etcdserverpb::TxnRequest txn;
+    auto* put = txn.add_success()->mutable_request_put();
+    put->set_key("w2");
+    put->set_lease(5);
+    return RunAs("jane", Txn(txn));
+  };
+  ASSERT_TRUE(jane_puts().ok());
+  ASSERT_TRUE(jane_puts().ok());
+  ASSERT_TRUE(jane_puts_in_txn().ok());
+
+  // Somebody else attaches a key, by a put, in a transaction, and by keeping the lease.
+  ASSERT_TRUE(RunAs("root", PutCommand("secret", "v", 5)).ok());
+  EXPECT_EQ(jane_puts(), ErrPermissionDenied());
+  EXPECT_EQ(jane_puts_in_txn(), ErrPermissionDenied());
+  ASSERT_TRUE(RunAs("root", DeleteCommand("secret")).ok());
+  ASSERT_TRUE(jane_puts_in_txn().ok());
+  etcdserverpb::TxnRequest txn;
+  auto* put = txn.add_success()->mutable_request_put();
+  put->set_key("secret");
+  put->set_lease(5);
+  ASSERT_TRUE(RunAs("root", Txn(txn)).ok());
+  EXPECT_EQ(jane_puts(), ErrPermissionDenied());
+  ASSERT_TRUE(RunAs("root", DeleteCommand("secret")).ok());
+  ASSERT_TRUE(jane_puts().ok());
+
+  // In one batch, where nothing is on disk yet.
+  const auto results = machine_.Run(std::vector<kv::Command>{
+      As("jane", PutCommand("w3", "v", 5)), As("root", PutCommand("secret", "v", 5)),
+      As("jane", PutCommand("w4", "v", 5)), As("root", DeleteCommand("secret")),
+      As("jane", PutCommand("w5", "v", 5))});
+  EXPECT_TRUE(results[0].status.ok());
+  EXPECT_EQ(results[2].status, ErrPermissionDenied());
+  EXPECT_TRUE(results[4].status.ok());
+
+  // Rights change.
+  ASSERT_TRUE(RunAs("root", PutCommand("only", "v", 5)).ok());
+  ASSERT_TRUE(jane_puts().ok());
+  kv::Command revoke;
+  revoke.mutable_role_revoke_permission()->set_role("r");
+  revoke.mutable_role_revoke_permission()->set_key("only");
+  ASSERT_TRUE(RunAs("root", revoke).ok());
+  EXPECT_EQ(jane_puts(), ErrPermissionDenied());
+
+  // The lease goes, and another one comes under its id.
+  kv::Command end;
+  end.mutable_lease_revoke()->set_id(5);
+  ASSERT_TRUE(RunAs("root", end).ok());
+  ASSERT_TRUE(RunAs("root", GrantCommand(5, 60)).ok());
+  ASSERT_TRUE(jane_puts().ok());
+}
+
 TEST_F(ApplyAuthTest, ALeaseIsItsKeysOwners) {
   ASSERT_TRUE(RunAs("root", GrantCommand(5, 60)).ok());
   ASSERT_TRUE(RunAs("jane", PutCommand("w1", "1", 5)).ok());
