@@ -9,10 +9,12 @@ namespace keel::bench {
 
 std::vector<std::unique_ptr<rpc::Channel>> MakeChannels(const Options& options, int thread,
                                                         base::AsioLoop& loop) {
+  rpc::ChannelOptions channel;
+  channel.tls = options.tls;
   std::vector<std::unique_ptr<rpc::Channel>> channels;
   for (int c = thread; c < options.connections; c += options.threads) {
     const auto& endpoint = options.endpoints[static_cast<size_t>(c) % options.endpoints.size()];
-    channels.push_back(std::make_unique<rpc::Channel>(loop, endpoint));
+    channels.push_back(std::make_unique<rpc::Channel>(loop, endpoint, channel));
   }
   return channels;
 }

@@ -52,6 +52,11 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
       ->delimiter(',')
       ->envname("KVCTL_ENDPOINTS")
       ->capture_default_str();
+  base::TlsOptions tls;
+  app.add_option("--cacert", tls.trusted_ca_file,
+                 "speak TLS with servers that this CA vouches for");
+  app.add_option("--cert", tls.cert_file, "to show them, with --cacert");
+  app.add_option("--key", tls.key_file, "of --cert");
   app.add_option("--connections", o.connections)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--streams", o.streams, "calls in flight on each connection")
       ->check(CLI::PositiveNumber)
@@ -115,6 +120,16 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
   } catch (const CLI::ParseError& e) {
     *exit_code = app.exit(e, std::cout, std::cerr) == 0 ? 0 : 2;
     return std::nullopt;
+  }
+  if (!tls.trusted_ca_file.empty()) {
+    tls.protocols = {"h2"};
+    auto context = base::TlsContext::Create(std::move(tls), base::TlsRole::kClient);
+    if (!context.ok()) {
+      std::cerr << context.status().message() << "\n";
+      *exit_code = 2;
+      return std::nullopt;
+    }
+    o.tls = *std::move(context);
   }
   const auto ns = [](double seconds) {
     return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));

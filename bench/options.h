@@ -3,9 +3,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "base/tls/context.h"
 
 namespace keel::bench {
 
@@ -20,6 +23,7 @@ enum class KeyOrder {
 struct Options {
   Workload workload = Workload::kPut;
   std::vector<std::string> endpoints = {"127.0.0.1:2379"};
+  std::shared_ptr<base::TlsContext> tls;  // null: plain text
 
   int connections = 10;
   int streams = 10;  // calls in flight on each connection

@@ -190,8 +190,10 @@ absl::StatusOr<std::string> OpenSslCiphers(const std::vector<std::string>& names
 namespace {
 
 absl::StatusOr<std::shared_ptr<const TlsMaterial>> Load(const TlsOptions& options, TlsRole role,
-                                                        int (*verify)(int, X509_STORE_CTX*)) {
+                                                        int (*verify)(int, X509_STORE_CTX*),
+                                                        std::shared_ptr<TlsFigures> figures) {
   auto material = std::make_shared<TlsMaterial>(options, role);
+  material->figures = std::move(figures);
   SSL_CTX* const context =
       SSL_CTX_new(role == TlsRole::kServer ? TLS_server_method() : TLS_client_method());
   if (context == nullptr) return absl::InternalError(StrCat("OpenSSL: ", OpenSslError()));
@@ -269,7 +271,8 @@ absl::StatusOr<std::shared_ptr<TlsContext>> TlsContext::Create(TlsOptions option
   std::shared_ptr<TlsContext> out(new TlsContext(std::move(options), role));
   // Before the files are read: what changes meanwhile is seen the next time.
   out->stamps_ = out->Look();
-  KEEL_ASSIGN_OR_RETURN(out->material_, Load(out->options_, role, &TlsSession::Verify));
+  KEEL_ASSIGN_OR_RETURN(out->material_,
+                        Load(out->options_, role, &TlsSession::Verify, out->figures_));
   return out;
 }
 
@@ -290,7 +293,7 @@ std::shared_ptr<const TlsMaterial> TlsContext::Current() {
   std::vector<FileStamp> now = Look();
   if (now == stamps_) return material_;
   stamps_ = std::move(now);
-  auto loaded = Load(options_, role_, &TlsSession::Verify);
+  auto loaded = Load(options_, role_, &TlsSession::Verify, figures_);
   if (!loaded.ok()) {
     Log().error("tls: changed files are not used, the former ones stay error=\"{}\"",
                 ToStd(loaded.status().message()));

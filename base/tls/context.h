@@ -40,6 +40,7 @@ class TlsContext {
 
   const TlsOptions& options() const { return options_; }
   // How often changed files were taken over.
+  const TlsFigures& figures() const { return *figures_; }
   uint64_t reloads() const { return reloads_.load(std::memory_order_relaxed); }
 
  private:
@@ -57,6 +58,7 @@ class TlsContext {
 
   const TlsOptions options_;
   const TlsRole role_;
+  const std::shared_ptr<TlsFigures> figures_ = std::make_shared<TlsFigures>();
   std::vector<std::string> files_;
   std::atomic<uint64_t> reloads_{0};
   std::mutex mu_;

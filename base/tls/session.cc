@@ -128,33 +128,58 @@ std::string Reason(TlsRole role, unsigned long code, int system_error) {  // NOL
 
 }  // namespace
 
-std::string TlsCertificateNames(X509* certificate) {
-  std::string out;
+namespace {
+
+TlsNames NamesOf(X509* certificate) {
+  TlsNames out;
   auto* names = static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
-    std::string text;
     if (name->type == GEN_DNS) {
-      text = StrCat(
-          "DNS:",
-          std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
-                           static_cast<size_t>(ASN1_STRING_length(name->d.dNSName))));
+      out.names.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
+                             static_cast<size_t>(ASN1_STRING_length(name->d.dNSName)));
     } else if (name->type == GEN_IPADD) {
       const unsigned char* bytes = ASN1_STRING_get0_data(name->d.iPAddress);
       if (ASN1_STRING_length(name->d.iPAddress) == 4) {
         boost::asio::ip::address_v4::bytes_type v4;
         memcpy(v4.data(), bytes, v4.size());
-        text = "IP:" + boost::asio::ip::make_address_v4(v4).to_string();
+        out.addresses.push_back(boost::asio::ip::make_address_v4(v4).to_string());
       } else if (ASN1_STRING_length(name->d.iPAddress) == 16) {
         boost::asio::ip::address_v6::bytes_type v6;
         memcpy(v6.data(), bytes, v6.size());
-        text = "IP:" + boost::asio::ip::make_address_v6(v6).to_string();
+        out.addresses.push_back(boost::asio::ip::make_address_v6(v6).to_string());
       }
     }
-    if (!text.empty()) out += (out.empty() ? "" : ", ") + text;
   }
   GENERAL_NAMES_free(names);
+  return out;
+}
+
+TlsFailure CauseOfVerify(int error) {
+  switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return TlsFailure::kExpired;
+    case X509_V_ERR_CERT_REVOKED:
+      return TlsFailure::kRevoked;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+    case X509_V_ERR_APPLICATION_VERIFICATION:
+      return TlsFailure::kWrongName;
+    default:
+      return TlsFailure::kUntrusted;
+  }
+}
+
+}  // namespace
+
+std::string TlsCertificateNames(X509* certificate) {
+  const TlsNames found = NamesOf(certificate);
+  std::string out;
+  for (const std::string& name : found.names) out += (out.empty() ? "DNS:" : ", DNS:") + name;
+  for (const std::string& address : found.addresses)
+    out += (out.empty() ? "IP:" : ", IP:") + address;
   return out;
 }
 
@@ -183,7 +208,11 @@ TlsSession::TlsSession(std::shared_ptr<const TlsMaterial> material, int fd, cons
   }
 }
 
-TlsSession::~TlsSession() { SSL_free(ssl_); }
+TlsSession::~TlsSession() {
+  // Whoever owned the connection gave it up, or its time.
+  if (!handshake_done_ && !failed_) material_->figures->Failed(TlsFailure::kClosed);
+  SSL_free(ssl_);
+}
 
 // Called by OpenSSL for each certificate of the chain, from the root down, and for each error.
 int TlsSession::Verify(int ok, X509_STORE_CTX* store) {
@@ -194,6 +223,7 @@ int TlsSession::Verify(int ok, X509_STORE_CTX* store) {
   X509* const certificate = X509_STORE_CTX_get_current_cert(store);
   if (ok == 0) {
     const int error = X509_STORE_CTX_get_error(store);
+    self->verify_failure_ = CauseOfVerify(error);
     switch (error) {
       case X509_V_ERR_UNABLE_TO_GET_CRL:
       case X509_V_ERR_CRL_HAS_EXPIRED:
@@ -216,6 +246,7 @@ int TlsSession::Verify(int ok, X509_STORE_CTX* store) {
   if (X509_STORE_CTX_get_error_depth(store) != 0) return 1;
   const auto refuse = [&](std::string why) {
     self->verify_error_ = std::move(why);
+    self->verify_failure_ = TlsFailure::kWrongName;
     X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
     return 0;
   };
@@ -237,6 +268,34 @@ int TlsSession::Verify(int ok, X509_STORE_CTX* store) {
   return 1;
 }
 
+TlsFailure TlsSession::CauseOf(unsigned long code) const {  // NOLINT: OpenSSL's type
+  if (code == 0) return TlsFailure::kClosed;
+  const int reason = ERR_GET_REASON(code);
+  if (ERR_GET_LIB(code) != ERR_LIB_SSL) return TlsFailure::kOther;
+  if (reason >= SSL_AD_REASON_OFFSET) return TlsFailure::kRefused;
+  switch (reason) {
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_RECORD_LENGTH_MISMATCH:
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+    case SSL_R_BAD_RECORD_TYPE:
+      return TlsFailure::kNotTls;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+      return TlsFailure::kNoCertificate;
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW:
+    case SSL_R_VERSION_TOO_HIGH:
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+      return TlsFailure::kNoAgreement;
+    case SSL_R_UNEXPECTED_EOF_WHILE_READING:
+      return TlsFailure::kClosed;
+    default:
+      return TlsFailure::kOther;
+  }
+}
+
 TlsSession::Result TlsSession::Fail() {
   const int system_error = errno;
   failed_ = true;
@@ -245,7 +304,9 @@ TlsSession::Result TlsSession::Fail() {
   // does not fit stands in its queue as "EVP lib".
   if (!handshake_done_ && !verify_error_.empty() && SSL_get_verify_mode(ssl_) != SSL_VERIFY_NONE) {
     error_ = StrCat("tls: ", verify_error_);
+    material_->figures->Failed(verify_failure_);
   } else {
+    if (!handshake_done_) material_->figures->Failed(CauseOf(code));
     error_ = StrCat("tls: ", Reason(material_->role, code, code == 0 ? system_error : 0));
   }
   ERR_clear_error();
@@ -261,6 +322,7 @@ TlsSession::Result TlsSession::Handshake() {
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) {
     handshake_done_ = true;
+    material_->figures->Succeeded(std::chrono::steady_clock::now() - begun_);
     return Flush(&written);
   }
   const int error = SSL_get_error(ssl_, result);
@@ -274,6 +336,7 @@ TlsSession::Result TlsSession::Handshake() {
   if (flushed == Result::kFailed) {
     error_ = StrCat("tls: ", strerror(errno));
     failed_ = true;
+    material_->figures->Failed(TlsFailure::kClosed);
   }
   return flushed == Result::kDone ? Result::kWantRead : flushed;
 }
@@ -375,6 +438,12 @@ std::optional<std::string> TlsSession::peer_common_name() const {
   X509* const certificate = SSL_get0_peer_certificate(ssl_);
   if (certificate == nullptr || SSL_get_verify_mode(ssl_) == SSL_VERIFY_NONE) return std::nullopt;
   return CommonName(certificate);
+}
+
+TlsNames TlsSession::peer_names() const {
+  X509* const certificate = SSL_get0_peer_certificate(ssl_);
+  if (certificate == nullptr || SSL_get_verify_mode(ssl_) == SSL_VERIFY_NONE) return {};
+  return NamesOf(certificate);
 }
 
 }  // namespace keel::base

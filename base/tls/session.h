@@ -12,11 +12,14 @@
 #include <openssl/ssl.h>
 #include <sys/types.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/tls/figures.h"
 #include "base/tls/options.h"
 
 namespace keel::base {
@@ -30,7 +33,14 @@ struct TlsMaterial {
 
   const TlsOptions options;
   const TlsRole role;
+  std::shared_ptr<TlsFigures> figures;  // of the TlsContext
   SSL_CTX* context = nullptr;
+};
+
+// Names and addresses (as text) of a certificate's SAN.
+struct TlsNames {
+  std::vector<std::string> names;
+  std::vector<std::string> addresses;
 };
 
 class TlsSession {
@@ -67,6 +77,8 @@ class TlsSession {
   std::string_view protocol() const;
   // The common name of the other side's certificate, if it showed one that was verified.
   std::optional<std::string> peer_common_name() const;
+  // What the other side's certificate, verified, may be used as; empty when it showed none.
+  TlsNames peer_names() const;
   // "tls: certificate has expired".
   const std::string& error() const { return error_; }
 
@@ -74,6 +86,7 @@ class TlsSession {
   static int Verify(int ok, X509_STORE_CTX* store);
   friend class TlsContext;
   Result Fail();
+  TlsFailure CauseOf(unsigned long code) const;  // NOLINT: OpenSSL's type
 
   const std::shared_ptr<const TlsMaterial> material_;
   const int fd_;
@@ -85,6 +98,8 @@ class TlsSession {
   bool failed_ = false;
   bool handshake_done_ = false;
   std::string verify_error_;
+  TlsFailure verify_failure_ = TlsFailure::kOther;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   std::string error_;
 };
 

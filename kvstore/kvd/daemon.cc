@@ -248,6 +248,7 @@ absl::Status Daemon::OpenNode() {
                             : config_.initial_advertise_peer_urls[0].PeerAddress();
   transport.tls_server = tls_.peers;
   transport.tls_client = tls_.to_peers;
+  transport.check_caller_address = !config_.peer_skip_client_san_verification;
   transport.io = &io_;
   transport.snapshot_dir = config_.snapshot_dir();
   transport.introduction = [this] { return server_->Introduction(); };
@@ -275,6 +276,7 @@ absl::Status Daemon::Serve() {
   server_->SetOnLeaderMissing([this] { watch_->EndStreamsWithoutLeader(); });
   server_->AddMetrics([this](std::string* out) {
     *out += config_.more_metrics;
+    AppendTlsMetrics(tls_, out);
     const watch::HubStats stats = hub_->Stats();
     AppendGauge("etcd_debugging_mvcc_watch_stream_total", "Total number of watch streams.",
                 static_cast<double>(stats.streams), out);

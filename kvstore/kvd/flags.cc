@@ -351,6 +351,9 @@ absl::Status Fill(const Values& values, ServerConfig& config) {
   KEEL_ASSIGN_OR_RETURN(config.snapshot_catchup_entries,
                         values.Unsigned(Renamed(values, "snapshot-catchup-entries",
                                                 "experimental-snapshot-catchup-entries")));
+  config.peer_skip_client_san_verification =
+      values.Bool(Renamed(values, "peer-skip-client-san-verification",
+                          "experimental-peer-skip-client-san-verification"));
   config.quota_backend_bytes = values.Number("quota-backend-bytes");
   KEEL_ASSIGN_OR_RETURN(config.max_request_bytes, values.Unsigned("max-request-bytes"));
   KEEL_ASSIGN_OR_RETURN(config.max_txn_ops, values.Unsigned("max-txn-ops"));

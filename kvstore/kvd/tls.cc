@@ -3,10 +3,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "base/tls/self_signed.h"
+#include "kvstore/server/metrics.h"
 
 namespace keel::kvstore {
 
@@ -101,6 +103,52 @@ absl::StatusOr<MemberTls> MakeMemberTls(const ServerConfig& config) {
     KEEL_ASSIGN_OR_RETURN(out.to_peers, TlsContext::Create(to_peers, TlsRole::kClient));
   }
   return out;
+}
+
+void AppendTlsMetrics(const MemberTls& tls, std::string* out) {
+  using base::StrCat;
+  using base::TlsFigures;
+  struct Side {
+    std::string label;
+    const TlsFigures& figures;
+  };
+  std::vector<Side> sides;
+  if (tls.clients != nullptr) sides.push_back({"side=\"client\"", tls.clients->figures()});
+  if (tls.peers != nullptr) sides.push_back({"side=\"peer\"", tls.peers->figures()});
+  if (tls.to_peers != nullptr) sides.push_back({"side=\"to_peer\"", tls.to_peers->figures()});
+  if (sides.empty()) return;
+  AppendFamily("keel_tls_handshakes_total", "TLS handshakes that succeeded.", "counter", out);
+  for (const Side& side : sides) {
+    AppendSample("keel_tls_handshakes_total", side.label,
+                 static_cast<double>(side.figures.handshakes.load()), out);
+  }
+  AppendFamily("keel_tls_handshake_failures_total", "TLS handshakes that failed, by cause.",
+               "counter", out);
+  for (const Side& side : sides) {
+    for (size_t i = 0; i < base::kTlsFailures; ++i) {
+      const auto name = base::TlsFailureName(static_cast<base::TlsFailure>(i));
+      AppendSample("keel_tls_handshake_failures_total", StrCat(side.label, ",cause=\"", name, "\""),
+                   static_cast<double>(side.figures.failures[i].load()), out);
+    }
+  }
+  constexpr std::string_view kSeconds = "keel_tls_handshake_seconds";
+  AppendFamily(kSeconds, "How long TLS handshakes took that succeeded.", "histogram", out);
+  for (const Side& side : sides) {
+    uint64_t below = 0;
+    base::Duration bound = TlsFigures::kFirstBucket;
+    for (size_t i = 0; i <= TlsFigures::kBuckets; ++i, bound *= 2) {
+      below += side.figures.took[i].load();
+      const std::string le =
+          i == TlsFigures::kBuckets
+              ? "+Inf"
+              : absl::StrFormat("%g", std::chrono::duration<double>(bound).count());
+      AppendSample(StrCat(kSeconds, "_bucket"), StrCat(side.label, ",le=\"", le, "\""),
+                   static_cast<double>(below), out);
+    }
+    AppendSample(StrCat(kSeconds, "_sum"), side.label,
+                 static_cast<double>(side.figures.took_ns.load()) / 1e9, out);
+    AppendSample(StrCat(kSeconds, "_count"), side.label, static_cast<double>(below), out);
+  }
 }
 
 }  // namespace keel::kvstore

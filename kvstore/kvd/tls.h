@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "base/tls/context.h"
@@ -20,5 +21,8 @@ struct MemberTls {
 // Reads the certificates; makes those of --auto-tls and --peer-auto-tls in DATA-DIR/fixtures, as
 // etcd does. Logs what is given and has no effect. Errors name the file or the flag.
 absl::StatusOr<MemberTls> MakeMemberTls(const ServerConfig& config);
+
+// keel_tls_*: the handshakes of clients, of peers that call, and with peers that are called.
+void AppendTlsMetrics(const MemberTls& tls, std::string* out);
 
 }  // namespace keel::kvstore

@@ -87,6 +87,8 @@ struct ServerConfig {
   // made in data_dir/fixtures where no file is given.
   base::TlsOptions client_tls;
   base::TlsOptions peer_tls;
+  // A member's certificate need not be for the address that it calls from.
+  bool peer_skip_client_san_verification = false;
   // What this member shows to other members instead of peer_tls's certificate; may be empty.
   std::string peer_client_cert_file;
   std::string peer_client_key_file;

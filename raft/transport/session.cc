@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "raft/transport/peer_address.h"
 #include "raft/transport/peer_table.h"
 #include "raft/transport/shared.h"
 
@@ -148,7 +149,17 @@ asio::awaitable<bool> Secure(std::shared_ptr<TransportShared> shared, SocketPtr 
   Deadline deadline(socket, shared->options.handshake_limit);
   socket->StartTls(shared->options.tls_server->NewSession(socket->native_handle(), ""));
   const auto [ec] = co_await socket->async_handshake(kAwait);
-  if (!ec) co_return true;
+  if (!ec) {
+    if (!shared->options.check_caller_address) co_return true;
+    boost::system::error_code gone;
+    const auto caller = socket->remote_endpoint(gone);
+    if (gone) co_return false;
+    const absl::Status fits =
+        co_await CheckCallerAddress(socket->tls()->peer_names(), caller.address());
+    if (fits.ok()) co_return true;
+    if (!shared->messages.closed()) shared->Refused(remote, base::ToStd(fits.message()));
+    co_return false;
+  }
   const std::string& why = socket->tls()->error();
   if (!shared->messages.closed()) {
     shared->Refused(remote, why.empty() ? "tls: the handshake timed out" : why);

@@ -49,6 +49,9 @@ struct TcpTransportOptions {
   // no connection without TLS.
   std::shared_ptr<base::TlsContext> tls_server;
   std::shared_ptr<base::TlsContext> tls_client;
+  // Whether the names and addresses in a caller's certificate are compared with where it calls
+  // from, as etcd does; takes look-ups of names. See peer_address.h.
+  bool check_caller_address = true;
   // Runs the connections; null: a thread of the transport's own. The loop of
   // the handler saves a hand-over. Must run until after Stop.
   base::AsioLoop* io = nullptr;

@@ -59,6 +59,53 @@ class TlsTest(TlsCluster):
         wait_until("the log names why", lambda: "certificate signature failure" in members[0].log() + members[1].log())
         self.assertNotEqual(self.ctl("get", "a", members=members[2:]).returncode, 0)
 
+    def test_a_peer_s_certificate_is_for_the_address_it_calls_from(self):
+        """As in etcd: unless --peer-skip-client-san-verification, which concerns who is called."""
+        members = self.cluster(3)
+        # What it shows when it calls is for another address; when it is called, for this one.
+        cert, key = self.ca.issue("elsewhere", ips=["10.138.0.27"])
+        members[2].command += ["--peer-client-cert-file", str(cert), "--peer-client-key-file", str(key)]
+        members[2].start()
+        self.start(members[:2])
+        wait_until("the log names why", lambda: "x509: certificate is valid for 10.138.0.27, not 127.0.0.1"
+                   in members[0].log() and "not 127.0.0.1" in members[1].log())
+        for member in members[:2]:
+            member.stop()
+            member.command += ["--peer-skip-client-san-verification"]
+            member.start()
+        wait_until("all are healthy", lambda: self.ctl("endpoint", "health").returncode == 0, 30)
+        self.assertEqual(self.ctl("put", "a", "1", members=members[2:]).stdout, "OK\n")
+
+    def test_handshakes_are_counted(self):
+        members = self.cluster(3)
+        self.start(members)
+        context = ssl.create_default_context(cafile=str(self.ca.file))
+        context.load_cert_chain(*(str(f) for f in self.client))
+        plain = socket.create_connection(("127.0.0.1", members[0].port))
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        plain.recv(1024)
+        plain.close()
+
+        def metrics():
+            with context.wrap_socket(socket.create_connection(("127.0.0.1", members[0].port)),
+                                     server_hostname="127.0.0.1") as connection:
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                text = b""
+                while part := connection.recv(65536):
+                    text += part
+            return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+                    for line in text.decode().split("\r\n\r\n", 1)[1].splitlines()
+                    if line.startswith("keel_tls_")}
+
+        before, after = metrics(), metrics()
+        name = 'keel_tls_handshakes_total{side="client"}'
+        self.assertEqual(after[name], before[name] + 1)
+        self.assertGreaterEqual(after['keel_tls_handshakes_total{side="peer"}'], 2)
+        self.assertGreaterEqual(after['keel_tls_handshakes_total{side="to_peer"}'], 2)
+        self.assertEqual(after['keel_tls_handshake_failures_total{side="client",cause="not_tls"}'], 1)
+        self.assertEqual(after['keel_tls_handshake_seconds_bucket{side="client",le="+Inf"}'], after[name])
+        self.assertGreater(after['keel_tls_handshake_seconds_sum{side="client"}'], 0)
+
     def test_new_certificates_are_taken_up_without_a_restart(self):
         members = self.cluster(1)
         self.start(members)
