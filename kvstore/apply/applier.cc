@@ -42,6 +42,10 @@ bool AnyOp(const TxnRequest& request, const Test& test) {
   return false;
 }
 
+absl::Status UnknownCommand(int field) {
+  return absl::UnimplementedError(base::StrCat("etcdserver: unknown command ", field));
+}
+
 }  // namespace
 
 bool HasPuts(const TxnRequest& request) {
@@ -62,6 +66,11 @@ absl::Status Applier::Apply(const CommandView& command, bool wanted, ApplyResult
 absl::Status Applier::Dispatch(const CommandView& command) {
   const int field = command.field;
   user_ = command.user;
+  // As by a member that does not know it.
+  if (levels_.of(field) > state_.level()) [[unlikely]] {
+    outcome_->status = UnknownCommand(field);
+    return absl::OkStatus();
+  }
   // What the leader does of its own accord has no user.
   if (state_.auth().enabled() && command.only_in_term == 0) [[unlikely]] {
     KEEL_RETURN_IF_ERROR(CheckCaller(command));
@@ -125,11 +134,7 @@ absl::Status Applier::Dispatch(const CommandView& command) {
     }
     case Command::kClusterVersionFieldNumber: {
       kv::ClusterVersion request;
-      if (Parse(command.request, &request)) {
-        state_.SetVersion(writer(), request.version());
-        notices_->push_back([](ApplySink& sink) { sink.OnClusterVersionChanged(); });
-      }
-      return absl::OkStatus();
+      return Parse(command.request, &request) ? ApplyClusterVersion(request) : absl::OkStatus();
     }
     case Command::kMemberUpdateFieldNumber: {
       etcdserverpb::MemberUpdateRequest request;
@@ -138,10 +143,23 @@ absl::Status Applier::Dispatch(const CommandView& command) {
     }
     default:
       if (ApplyAuth(command)) return absl::OkStatus();
-      outcome_->status =
-          absl::UnimplementedError(base::StrCat("etcdserver: unknown command ", field));
+      outcome_->status = UnknownCommand(field);
       return absl::OkStatus();
   }
+}
+
+absl::Status Applier::ApplyClusterVersion(const kv::ClusterVersion& request) {
+  if (request.level() > levels_.own) {
+    // What follows in the log may be such a command; to skip it would part this member's state
+    // from the others'.
+    return absl::FailedPreconditionError(base::StrCat(
+        "the cluster uses commands of level ", request.level(), " from here on, and this program ",
+        "knows only those up to ", levels_.own, ": run a newer one"));
+  }
+  if (request.level() > state_.level()) state_.SetLevel(writer(), request.level());
+  state_.SetVersion(writer(), request.version());
+  notices_->push_back([](ApplySink& sink) { sink.OnClusterVersionChanged(); });
+  return absl::OkStatus();
 }
 
 // ---- keys

@@ -33,8 +33,8 @@ using Notice = std::function<void(ApplySink&)>;
 class Applier {
  public:
   // `commit` writes what is pending of earlier entries.
-  Applier(Store* store, ClusterState* state, std::function<absl::Status()> commit)
-      : store_(*store), state_(*state), commit_(std::move(commit)) {}
+  Applier(Store* store, ClusterState* state, Levels levels, std::function<absl::Status()> commit)
+      : store_(*store), state_(*state), levels_(levels), commit_(std::move(commit)) {}
 
   // `wanted`: somebody waits for outcome->body. Appends to `notices`.
   absl::Status Apply(const CommandView& command, bool wanted, ApplyResult* outcome,
@@ -48,6 +48,7 @@ class Applier {
   absl::Status ApplyDeleteRange(const etcdserverpb::DeleteRangeRequest& request);
   absl::Status ApplyTxn(const etcdserverpb::TxnRequest& request);
   absl::Status ApplyCompaction(const etcdserverpb::CompactionRequest& request);
+  absl::Status ApplyClusterVersion(const kv::ClusterVersion& request);
   absl::Status ApplyLeaseGrant(const etcdserverpb::LeaseGrantRequest& request);
   absl::Status ApplyLeaseRevoke(const etcdserverpb::LeaseRevokeRequest& request);
   absl::Status ApplyLeaseCheckpoint(const etcdserverpb::LeaseCheckpointRequest& request);
@@ -89,6 +90,7 @@ class Applier {
 
   Store& store_;
   ClusterState& state_;
+  const Levels levels_;
   const std::function<absl::Status()> commit_;
   ApplyFigures figures_;
   // Of the command in hand.

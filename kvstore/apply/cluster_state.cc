@@ -19,6 +19,7 @@ constexpr std::string_view kRemoved = "removed/";
 constexpr std::string_view kAlarm = "alarm/";  // type (one byte), member id: kAutomatic, or empty
 constexpr std::string_view kAutomatic = "a";
 constexpr std::string_view kVersion = "cluster_version";
+constexpr std::string_view kLevel = "cluster_level";  // a varint; 0 when missing
 
 std::string IdKey(std::string_view prefix, uint64_t id) {
   std::string key(prefix);
@@ -128,11 +129,17 @@ absl::Status ClusterState::Load(const Store& store) {
   std::string version;
   KEEL_ASSIGN_OR_RETURN(const bool has_version, store.GetMeta(kVersion, &version));
   if (!has_version) version.clear();
+  uint64_t level = 0;
+  std::string level_bytes;
+  KEEL_ASSIGN_OR_RETURN(const bool has_level, store.GetMeta(kLevel, &level_bytes));
+  std::string_view rest = level_bytes;
+  damaged = (has_level && (!ReadVarint(&rest, &level) || !rest.empty())) || damaged;
   if (damaged) return absl::DataLossError("store: damaged record in family default");
 
   members_.Assign(std::move(members), std::move(removed));
   leases_.Assign(leases);
   conf_ = std::move(conf);
+  level_.store(static_cast<uint32_t>(level), std::memory_order_relaxed);
   base::MutexLock lock(&mutex_);
   alarms_ = std::move(alarms);
   version_ = std::move(version);
@@ -222,6 +229,13 @@ void ClusterState::SetVersion(Writer& writer, std::string version) {
   writer.PutMeta(kVersion, version);
   base::MutexLock lock(&mutex_);
   version_ = std::move(version);
+}
+
+void ClusterState::SetLevel(Writer& writer, uint32_t level) {
+  std::string bytes;
+  AppendVarint(level, &bytes);
+  writer.PutMeta(kLevel, bytes);
+  level_.store(level, std::memory_order_relaxed);
 }
 
 void ClusterState::SetConf(Writer& writer, const raft::ConfState& conf) {

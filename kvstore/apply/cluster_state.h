@@ -6,6 +6,7 @@
 // Writer on the apply loop. Changes reach the disk with the writer's Commit.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -35,10 +36,12 @@ class ClusterState {
   std::vector<Alarm> alarms() const;  // by type, then member
   bool HasAlarm(etcdserverpb::AlarmType type) const;
   std::string version() const;
+  // Commands above it are refused (level.h).
+  uint32_t level() const { return level_.load(std::memory_order_relaxed); }
   const raft::ConfState& conf() const { return conf_; }  // apply loop only
 
   // Drops all that says which cluster this is: members, those removed, alarms, version and
-  // configuration; keys and leases stay. `store` is the one that Load has read.
+  // configuration; keys, leases and the level stay. `store` is the one that Load has read.
   absl::Status ForgetCluster(Store& store);
 
   void SetLease(Writer& writer, const Lease& lease);
@@ -52,6 +55,7 @@ class ClusterState {
   bool RaiseAlarm(Writer& writer, const Alarm& alarm);
   bool ClearAlarm(Writer& writer, const Alarm& alarm);
   void SetVersion(Writer& writer, std::string version);
+  void SetLevel(Writer& writer, uint32_t level);
   void SetConf(Writer& writer, const raft::ConfState& conf);
 
  private:
@@ -59,6 +63,7 @@ class ClusterState {
   LeaseTable leases_;
   MemberTable members_;
   raft::ConfState conf_;
+  std::atomic<uint32_t> level_{0};
   mutable base::Mutex mutex_;
   std::vector<Alarm> alarms_ ABSL_GUARDED_BY(mutex_);
   std::string version_ ABSL_GUARDED_BY(mutex_);

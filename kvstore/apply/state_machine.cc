@@ -125,6 +125,7 @@ class Machine : public KvStateMachine {
   std::vector<Alarm> alarms() const override { return state_.alarms(); }
   bool HasAlarm(etcdserverpb::AlarmType type) const override { return state_.HasAlarm(type); }
   std::string cluster_version() const override { return state_.version(); }
+  uint32_t cluster_level() const override { return state_.level(); }
   const AuthState& auth() const override { return state_.auth(); }
   StoreSizes sizes(base::Duration max_age) const override { return store_->sizes(max_age); }
   absl::Status background_status() const override { return store_->background_status(); }
@@ -141,9 +142,16 @@ class Machine : public KvStateMachine {
   // Everything in memory from what the store holds.
   absl::Status Reload() {
     KEEL_RETURN_IF_ERROR(state_.Load(*store_));
+    if (state_.level() > options_.levels.own) {
+      return absl::FailedPreconditionError(base::StrCat(
+          "the store in ", options_.store.dir, " is of a cluster that uses commands of level ",
+          state_.level(), ", and this program knows only those up to ", options_.levels.own,
+          ": run a newer one"));
+    }
     index_ = store_->applied_index();
     term_ = store_->applied_term();
-    applier_ = std::make_unique<Applier>(store_.get(), &state_, [this] { return CommitPending(); });
+    applier_ = std::make_unique<Applier>(store_.get(), &state_, options_.levels,
+                                         [this] { return CommitPending(); });
     return absl::OkStatus();
   }
 

@@ -33,6 +33,7 @@
 #include "base/loop.h"
 #include "kvstore/api/rpc.pb.h"
 #include "kvstore/apply/leases.h"
+#include "kvstore/apply/level.h"
 #include "kvstore/apply/members.h"
 #include "kvstore/feed.h"
 #include "kvstore/mvcc/read_view.h"
@@ -113,10 +114,11 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
     std::vector<Member> initial_members;
     // Learners there may be at once. REQUIRES: the same on every member.
     size_t max_learners = 1;
+    Levels levels;
   };
 
   // Does no I/O: Open does. Its errors: DataLoss naming what is damaged,
-  // FailedPrecondition for a store of a newer format, Unavailable when another
+  // FailedPrecondition for a store of a newer format or level, Unavailable when another
   // process holds it.
   static std::unique_ptr<KvStateMachine> Create(Options options, ApplySink* sink);
 
@@ -128,6 +130,7 @@ class KvStateMachine : public raft::StateMachine, public ChangeFeed {
   virtual std::vector<Alarm> alarms() const = 0;  // by type, then member
   virtual bool HasAlarm(etcdserverpb::AlarmType type) const = 0;
   virtual std::string cluster_version() const = 0;  // empty until set
+  virtual uint32_t cluster_level() const = 0;       // level.h
   virtual const AuthState& auth() const = 0;
   // At most `max_age` old.
   static constexpr base::Duration kSizesMaxAge = std::chrono::seconds(1);

@@ -216,6 +216,7 @@ absl::Status Daemon::OpenNode() {
   store.store.dir = config_.store_dir();
   store.member_id = identity.member_id;
   store.max_learners = config_.max_learners;
+  store.levels = config_.levels;
 
   raft::NodeOptions options;
   options.id = identity.member_id;

@@ -4,6 +4,7 @@
 // reason is the last line of the log), 2 for flags that make no sense.
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,10 @@ int Main(int argc, char** argv) {
     if (status.ok()) continue;
     std::fprintf(stderr, "kvd: %s\n", std::string(ToStd(status.message())).c_str());
     return 2;
+  }
+  if (const char* level = std::getenv("KEEL_TEST_LEVEL"); level != nullptr && *level != '\0') {
+    parsed->config.levels = kv::LevelsForTests(static_cast<uint32_t>(std::atoi(level)));
+    keel::base::Log().warn("KEEL_TEST_LEVEL is set: this is a program for tests level={}", level);
   }
   for (const std::string& warning : parsed->warnings) keel::base::Log().warn("{}", warning);
 

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "base/loop.h"
 #include "base/tls/options.h"
+#include "kvstore/apply/level.h"
 #include "kvstore/server/url.h"
 
 namespace keel::kvstore {
@@ -77,6 +78,7 @@ struct ServerConfig {
   // Become the only member of the cluster, and keep what is in the data directory.
   bool force_new_cluster = false;
 
+  Levels levels;             // of a program for tests, else this one's
   std::string more_metrics;  // lines that /metrics carries besides
 
   std::string log_level = "info";

@@ -52,6 +52,11 @@ inline absl::Status ErrLearnerNotReady() {
 inline absl::Status ErrNotSupportedForLearner() {
   return absl::UnavailableError("etcdserver: rpc not supported for learner");
 }
+// During an upgrade (kvstore/apply/level.h); etcd has no such thing.
+inline absl::Status ErrNotKnownToAll() {
+  return absl::FailedPreconditionError(
+      "etcdserver: not every member of the cluster knows this request yet");
+}
 inline absl::Status ErrNoInflightDowngrade() {
   return absl::FailedPreconditionError("etcdserver: no inflight downgrade job");
 }

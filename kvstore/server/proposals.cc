@@ -79,6 +79,11 @@ void Proposals::Propose(CommandField field, std::string_view request, Done done,
     failed_total_.fetch_add(1, std::memory_order_relaxed);
     return done(ErrTooManyRequests(), nullptr);
   }
+  if (const uint32_t level = context_->config.levels.of(static_cast<int>(field));
+      level != 0 && level > context_->machine->cluster_level()) [[unlikely]] {
+    failed_total_.fetch_add(1, std::memory_order_relaxed);
+    return done(ErrNotKnownToAll(), nullptr);
+  }
   const uint64_t id = ids_.Next();
   auto payload =
       std::make_shared<const std::string>(Encode(id, field, request, only_in_term, caller));

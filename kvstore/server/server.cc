@@ -23,6 +23,7 @@
 #include "kvstore/server/leader_streams.h"
 #include "kvstore/server/lease_service.h"
 #include "kvstore/server/lessor.h"
+#include "kvstore/server/level_keeper.h"
 #include "kvstore/server/maintenance_service.h"
 #include "kvstore/server/proposals.h"
 #include "kvstore/server/range_stream.h"
@@ -119,6 +120,7 @@ struct Server::Parts {
     auth.emplace(&context, &proposals, &*auth_gate, tokens.get());
     kv.emplace(&context, &proposals, &*auth_gate);
     corruption.emplace(&context, &proposals, &*calls);
+    levels.emplace(&context, &proposals, &*calls);
     lease.emplace(&context, &proposals, all[0], &lessor, &*calls);
     cluster.emplace(&context, &proposals, all[0], &*calls);
     maintenance.emplace(&context, &proposals);
@@ -143,6 +145,7 @@ struct Server::Parts {
   LeaderStreams leader_streams;
   std::optional<LeaderCalls> calls;
   std::optional<CorruptionCheck> corruption;
+  std::optional<LevelKeeper> levels;
   SpaceWatch space;
   AutoCompactor compactor;
   std::unique_ptr<Tokens> tokens;
@@ -465,6 +468,7 @@ void Server::Tick() {
   parts_->tokens->simple().Sweep(now);
   parts_->compactor.Tick();
   parts_->corruption->Tick();
+  parts_->levels->Tick();
   parts_->metrics.Tick();
   parts_->metrics.lease_expired.store(parts_->lessor.expired_total(), std::memory_order_relaxed);
   parts_->metrics.leases_renewed.store(parts_->lessor.renewed_total(), std::memory_order_relaxed);

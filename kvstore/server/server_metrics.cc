@@ -58,6 +58,8 @@ void ServerMetrics::AppendServer(std::string* out) const {
         "gauge", out);
     AppendSample("etcd_cluster_version", StrCat("cluster_version=\"", version, "\""), 1, out);
   }
+  AppendGauge("keel_cluster_level", "Level up to which the cluster uses commands.",
+              context->machine->cluster_level(), out);
   AppendFamily(
       "etcd_server_id",
       "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.",

@@ -51,6 +51,7 @@ class Member:
         self.data_dir = os.path.join(cluster.directory, name)
         self.log_path = os.path.join(cluster.directory, name + ".log")
         self.initial_state = "new"
+        self.program = None  # else the cluster's
         self.process = None
         self._channel = None
 
@@ -58,7 +59,7 @@ class Member:
 
     def command(self):
         return [
-            self.cluster.program,
+            self.program or self.cluster.program,
             "--name", self.name,
             "--data-dir", self.data_dir,
             "--listen-client-urls", "http://" + self.client,

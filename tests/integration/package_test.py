@@ -114,6 +114,26 @@ class Package(unittest.TestCase):
         for line in listing.splitlines():
             self.assertRegex(line, r"^[-d]r[-w]xr-xr-x root/root|^-rw-r--r-- root/root", line)
 
+    def test_installing_makes_the_user_and_starts_nothing(self):
+        control, stubs = self.path / "scripts", self.path / "stubs"
+        run("dpkg-deb", "-e", self.package, control)
+        stubs.mkdir()
+        for name in ("adduser", "systemctl", "deb-systemd-invoke", "deb-systemd-helper"):
+            (stubs / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{self.path}/calls\n')
+        (stubs / "getent").write_text("#!/bin/sh\nexit 2\n")  # no such user yet
+        for stub in stubs.iterdir():
+            stub.chmod(0o755)
+
+        def calls(script, *arguments):
+            (self.path / "calls").write_text("")
+            run("sh", control / script, *arguments, env={"PATH": f"{stubs}:/usr/bin:/bin"})
+            return (self.path / "calls").read_text()
+        done = calls("postinst", "configure", "")
+        self.assertRegex(done, r"^adduser .*--system --group --home /var/lib/kvd .* kvd\n")
+        self.assertNotIn("start", done)
+        calls("prerm", "remove")
+        calls("postrm", "purge")
+
     def test_manual_pages_have_no_warnings(self):
         for page in ("man8/kvd.8.gz", "man1/kvctl.1.gz"):
             path = self.root / "usr/share/man" / page
