@@ -64,7 +64,7 @@ struct TcpTransportOptions {
   std::function<Index(NodeId)> removed_at;
   // What a removed peer sends on a connection that it has is listened to for so long: others may
   // still have to learn from it that it goes.
-  base::Duration removal_grace = std::chrono::seconds(3);
+  base::Duration removal_grace = std::chrono::milliseconds(500);
 
   size_t max_frame_bytes = 64ull << 20;
   uint64_t max_queue_bytes = 64ull << 20;  // waiting for one peer; what is beyond is dropped

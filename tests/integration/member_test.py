@@ -192,7 +192,7 @@ class Members(ClusterTest):
         self.cluster.members.remove(gone)
         self.cluster.leader().call("Cluster", "MemberRemove", 10, ID=identity)
         self.cluster.await_healthy()
-        time.sleep(4)  # longer than it is listened to on the connections that it has
+        time.sleep(1.5)  # longer than it is listened to on the connections that it has
         gone.resume()
         gone.await_removed()
 
