@@ -188,6 +188,9 @@ void ServerConnection::EndCall(ServerStream& stream, bool cancelled) {
     const absl::Status& status =
         stream.out_finished ? stream.status : absl::CancelledError("context canceled");
     loop_->counters.methods[stream.method->index].handled[CodeOf(status)].Add(1);
+    if (absl::IsPermissionDenied(status) || absl::IsUnauthenticated(status)) {
+      loop_->Refused(*stream.method, *peer_, status);
+    }
   }
   auto on_cancel = std::move(stream.on_cancel);
   const auto handler = std::move(stream.handler);

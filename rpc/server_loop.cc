@@ -133,7 +133,8 @@ ServerLoop::ServerLoop(base::AsioLoop& loop, std::shared_ptr<const ServerRegistr
       mailbox(std::make_shared<ServerMailbox>(loop, &ServerConnection::Handle)),
       registry(std::move(methods)),
       counters(registry->methods_in_order.size()),
-      reject_logs_(kRejectLogBurst, kRejectLogsPerSecond, DeadlineWheel::Now()) {}
+      reject_logs_(kRejectLogBurst, kRejectLogsPerSecond, DeadlineWheel::Now()),
+      refusal_logs_(kRejectLogBurst, kRejectLogsPerSecond, DeadlineWheel::Now()) {}
 
 void ServerLoop::RejectedByTls(const std::string& peer, std::string_view why) {
   counters.tls_handshakes_failed.Add(1);
@@ -145,6 +146,20 @@ void ServerLoop::RejectedByTls(const std::string& peer, std::string_view why) {
       "rejected connection remote={} error=\"{}\"{}", peer, why,
       rejects_unlogged_ == 0 ? "" : base::StrCat(" not_logged_before=", rejects_unlogged_));
   rejects_unlogged_ = 0;
+}
+
+void ServerLoop::Refused(const ServerMethod& method, const ServerPeer& peer,
+                         const absl::Status& status) {
+  if (!refusal_logs_.Take(&DeadlineWheel::Now)) {
+    ++refusals_unlogged_;
+    return;
+  }
+  base::Log().warn(
+      "refused call method={} remote={}{} error=\"{}\"{}", method.path, peer.name,
+      peer.certificate_name.has_value() ? base::StrCat(" cn=", *peer.certificate_name) : "",
+      base::ToStd(status.message()),
+      refusals_unlogged_ == 0 ? "" : base::StrCat(" not_logged_before=", refusals_unlogged_));
+  refusals_unlogged_ = 0;
 }
 
 void ServerLoop::Accept(Socket socket, const std::shared_ptr<base::TlsContext>& tls) {

@@ -110,6 +110,8 @@ class ServerLoop : public std::enable_shared_from_this<ServerLoop> {
   void Accept(Socket socket, const std::shared_ptr<base::TlsContext>& tls);
   // A TLS handshake failed: counts it, and logs it unless too many were of late.
   void RejectedByTls(const std::string& peer, std::string_view why);
+  // A call ends because of who makes it: logs it unless too many did of late.
+  void Refused(const ServerMethod& method, const ServerPeer& peer, const absl::Status& status);
   void Join(ServerMember& member);
   void StartDrain();
   // Cuts everything off, and takes nothing any more.
@@ -127,6 +129,8 @@ class ServerLoop : public std::enable_shared_from_this<ServerLoop> {
   boost::intrusive::list<ServerMember, boost::intrusive::constant_time_size<false>> members_;
   TokenBucket reject_logs_;
   uint64_t rejects_unlogged_ = 0;
+  TokenBucket refusal_logs_;
+  uint64_t refusals_unlogged_ = 0;
   bool draining_ = false;
   bool closed_ = false;
 };

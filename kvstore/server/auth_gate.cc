@@ -17,6 +17,8 @@ namespace pb = etcdserverpb;
 
 namespace {
 
+constexpr int kMaxTries = 10;
+
 std::string_view TokenOf(const rpc::ServerCall& call) {
   const std::string_view token = call.Metadata("token");
   return token.empty() ? call.Metadata("authorization") : token;
@@ -92,6 +94,16 @@ absl::StatusOr<Caller> AuthGate::IdentifyNow(const rpc::ServerCall& call) {
   return Caller{std::string(*name), state().revision()};
 }
 
+absl::StatusOr<Caller> AuthGate::AdmitNow(const rpc::ServerCall& call, AccessCheck check) {
+  for (int tries = 0;; ++tries) {
+    KEEL_ASSIGN_OR_RETURN(Caller caller, IdentifyNow(call));
+    absl::Status refused = check(state(), caller, call.request());
+    if (refused.ok()) return caller;
+    // Users or roles changed between the two looks at them, which is no reason to say no.
+    if (refused != ErrAuthOldRevision() || tries == kMaxTries) return refused;
+  }
+}
+
 void AuthGate::Identify(Call call, absl::AnyInvocable<void(absl::StatusOr<Caller>)> then) {
   if (!IsAhead(*call)) return then(IdentifyNow(*call));
   ReadGate& gate = GateOf(*call);
@@ -102,10 +114,8 @@ void AuthGate::Identify(Call call, absl::AnyInvocable<void(absl::StatusOr<Caller
 }
 
 void AuthGate::Admit(Call call, AccessCheck check, absl::AnyInvocable<void(Call, Caller)> then) {
-  absl::StatusOr<Caller> caller = IdentifyNow(*call);
-  if (caller.ok() && check(state(), *caller, call->request()).ok()) {
-    return then(std::move(call), *std::move(caller));
-  }
+  absl::StatusOr<Caller> caller = AdmitNow(*call, check);
+  if (caller.ok()) return then(std::move(call), *std::move(caller));
   AdmitAfterRound(std::move(call), check, std::move(then));
 }
 
@@ -115,11 +125,8 @@ void AuthGate::AdmitAfterRound(Call call, AccessCheck check,
   gate.Read([this, call = std::move(call), check,
              then = std::move(then)](absl::StatusOr<ReadGate::ViewPtr> view) mutable {
     if (!view.ok()) return call->Finish(view.status());
-    absl::StatusOr<Caller> caller = IdentifyNow(*call);
+    absl::StatusOr<Caller> caller = AdmitNow(*call, check);
     if (!caller.ok()) return call->Finish(caller.status());
-    if (absl::Status refused = check(state(), *caller, call->request()); !refused.ok()) {
-      return call->Finish(std::move(refused));
-    }
     then(std::move(call), *std::move(caller));
   });
 }

@@ -61,6 +61,8 @@ class AuthGate {
   void Identify(Call call, absl::AnyInvocable<void(absl::StatusOr<Caller>)> then);
   // The same without waiting.
   absl::StatusOr<Caller> IdentifyNow(const rpc::ServerCall& call);
+  // The caller if it may, by what this member knows; else why not.
+  absl::StatusOr<Caller> AdmitNow(const rpc::ServerCall& call, AccessCheck check);
 
   // Calls `then` if the caller may; else ends the call.
   void Admit(Call call, AccessCheck check, absl::AnyInvocable<void(Call, Caller)> then);

@@ -1,8 +1,11 @@
 #include "kvstore/server/auth_service.h"
 
+#include <chrono>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "kvstore/api/rpc.pb.h"
 #include "kvstore/apply/command.pb.h"
 #include "kvstore/auth/errors.h"
@@ -133,11 +136,8 @@ void AuthService::Read(Call call, AccessCheck check, void (*answer)(AuthService&
   gate.Read([this, call = std::move(call), check, answer](absl::StatusOr<ReadGate::ViewPtr> view) {
     if (!view.ok()) return call->Finish(view.status());
     if (!gate_->on()) return answer(*this, call);
-    const absl::StatusOr<Caller> caller = gate_->IdentifyNow(*call);
+    const absl::StatusOr<Caller> caller = gate_->AdmitNow(*call, check);
     if (!caller.ok()) return call->Finish(caller.status());
-    if (absl::Status refused = check(gate_->state(), *caller, call->request()); !refused.ok()) {
-      return call->Finish(std::move(refused));
-    }
     answer(*this, call);
   });
 }
@@ -244,23 +244,38 @@ void AuthService::CheckPassword(Call call, int tries) {
   if (!gate_->on()) return call->Finish(ErrAuthNotEnabled());
   const auto* request = ParseScratch<pb::AuthenticateRequest>(call->request());
   std::optional<Credentials> user = gate_->state().CredentialsOf(request->name());
-  if (!user.has_value()) return call->Finish(ErrAuthFailed());
+  if (!user.has_value()) return RefuseLogin(call, request->name(), "no such user");
   if (user->no_password) return call->Finish(ErrNoPasswordUser());
   if (known_.Contains(user->hash, request->password())) {
     return AssignToken(std::move(call), user->revision, tries);
   }
   const Call to = call;
-  const bool taken = workers_.Post([this, call = std::move(call), user = *std::move(user),
-                                    password = request->password(), tries]() mutable {
-    if (call->cancelled()) return;
-    if (!PasswordMatches(user.hash, password)) return call->Finish(ErrAuthFailed());
-    known_.Add(user.hash, password);
-    base::Loop& loop = call->loop();
-    loop.Post([this, call = std::move(call), revision = user.revision, tries]() mutable {
-      AssignToken(std::move(call), revision, tries);
-    });
-  });
+  const bool taken =
+      workers_.Post([this, call = std::move(call), user = *std::move(user), name = request->name(),
+                     password = request->password(), tries]() mutable {
+        if (call->cancelled()) return;
+        if (!PasswordMatches(user.hash, password)) return RefuseLogin(call, name, "wrong password");
+        known_.Add(user.hash, password);
+        base::Loop& loop = call->loop();
+        loop.Post([this, call = std::move(call), revision = user.revision, tries]() mutable {
+          AssignToken(std::move(call), revision, tries);
+        });
+      });
   if (!taken) to->Finish(ErrTooManyRequests());
+}
+
+void AuthService::RefuseLogin(const Call& call, std::string_view name, std::string_view why) {
+  const int64_t second = std::chrono::duration_cast<std::chrono::seconds>(
+                             std::chrono::steady_clock::now().time_since_epoch())
+                             .count();
+  if (refusal_logged_seconds_.exchange(second) == second) {
+    refusals_unlogged_.fetch_add(1);
+  } else {
+    base::Log().warn("refused login user={} remote={} error=\"{}\" not_logged_before={}",
+                     absl::CHexEscape(base::ToAbsl(name.substr(0, 100))), call->peer(), why,
+                     refusals_unlogged_.exchange(0));
+  }
+  call->Finish(ErrAuthFailed());
 }
 
 void AuthService::AssignToken(Call call, uint64_t revision, int tries) {

@@ -9,7 +9,9 @@
 // Thread-safety: as service.h. Lifetime: outlives the rpc::Server's last call.
 #pragma once
 
+#include <atomic>
 #include <string>
+#include <string_view>
 
 #include "kvstore/auth/password.h"
 #include "kvstore/auth/tokens.h"
@@ -33,6 +35,8 @@ class AuthService {
 
   void Authenticate(Call call, int tries);
   void CheckPassword(Call call, int tries);
+  // Ends the call, and logs it, though not each of many within a second. From any thread.
+  void RefuseLogin(const Call& call, std::string_view name, std::string_view why);
   // With a password found right at `revision`.
   void AssignToken(Call call, uint64_t revision, int tries);
   // The answer to a login that the log has let pass.
@@ -52,7 +56,9 @@ class AuthService {
   AuthGate* const gate_;
   Tokens* const tokens_;
   KnownPasswords known_;
-  PasswordWorkers workers_;
+  std::atomic<int64_t> refusal_logged_seconds_{0};
+  std::atomic<uint64_t> refusals_unlogged_{0};
+  PasswordWorkers workers_;  // last: its threads use what is above
 };
 
 }  // namespace keel::kvstore

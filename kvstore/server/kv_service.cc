@@ -6,6 +6,7 @@
 #include "kvstore/apply/check.h"
 #include "kvstore/apply/command.h"
 #include "kvstore/apply/read.h"
+#include "kvstore/auth/errors.h"
 #include "kvstore/mvcc/errors.h"
 #include "kvstore/server/errors.h"
 #include "kvstore/server/service.h"
@@ -103,9 +104,10 @@ void KvService::Read(Call call, bool serializable, bool long_read, AnswerRead an
     }
     auth_->Identify(to, [=, this, view = std::move(view)](absl::StatusOr<Caller> caller) mutable {
       if (!caller.ok()) return to->Finish(caller.status());
-      if (absl::Status refused = check(*context_->auth, *caller, to->request()); !refused.ok()) {
-        return to->Finish(std::move(refused));
-      }
+      absl::Status refused = check(*context_->auth, *caller, to->request());
+      // Users or roles changed since it was identified.
+      if (refused == ErrAuthOldRevision()) refused = auth_->AdmitNow(*to, check).status();
+      if (!refused.ok()) return to->Finish(std::move(refused));
       Serve(std::move(to), std::move(view), long_read, answer);
     });
   };
