@@ -256,7 +256,11 @@ RC_GTEST_PROP(LinearizabilityProperty, OneAlteredReadFails, ()) {
   RC_PRE(!reads.empty());
   reads[*rc::gen::inRange<size_t>(0, reads.size())]->value = "altered";
   RC_ASSERT(CheckRevisions(made.history, made.log).violated());
-  RC_ASSERT(CheckLinearizable(made.history).violated());
+  // Never accepted. To refuse it, the search must have seen every order; where concurrent writes of
+  // unknown outcome make those too many (one history in some hundreds), it says that it gave up.
+  const Verdict order = CheckLinearizable(made.history, {.max_states = 200'000});
+  RC_CLASSIFY(!order.violated(), "gave up");
+  RC_ASSERT(!order.ok());
 }
 
 RC_GTEST_PROP(LinearizabilityProperty, OneForgottenWriteFails, ()) {
