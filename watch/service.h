@@ -41,8 +41,8 @@ struct ServiceOptions {
   // A stream with more than this waiting for its client is full, until it has
   // drained to a quarter.
   size_t queued_bytes_max = 512 << 10;
-  // Whether this member knows a leader. Streams that ask for one (metadata
-  // "hasleader: true") are refused without. Thread-safe.
+  // Whether this member knows a leader, or has only just started. Streams that ask
+  // for one (metadata "hasleader: true") are refused without. Thread-safe.
   std::function<bool()> has_leader;
   // Null: everybody may watch everything. Outlives the server's streams.
   Guard* guard = nullptr;

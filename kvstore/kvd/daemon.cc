@@ -269,7 +269,7 @@ absl::Status Daemon::Serve() {
   RunOn(apply_, [this] { hub_->Start(); });
   watch_header_ = std::make_unique<WatchHeader>(server_.get());
   watch::ServiceOptions watch_options;
-  watch_options.has_leader = [this] { return server_->HasLeader(); };
+  watch_options.has_leader = [this] { return !server_->LacksLeader(); };
   watch_guard_ = std::make_unique<WatchGuard>(&server_->auth_gate());
   watch_options.guard = watch_guard_.get();
   watch_ = std::make_unique<watch::Service>(*hub_, *watch_header_, watch_options);

@@ -52,9 +52,14 @@ struct ServerContext {
   std::atomic<bool> is_learner{false};
   std::atomic<bool> no_space{false};  // alarms
   std::atomic<bool> corrupt{false};
+  // From the start until there was a leader, or for three election timeouts. Meanwhile clients that
+  // ask for a leader wait for one: etcd, too, serves nobody before it knows its first.
+  std::atomic<bool> starting{true};
 
   bool IsLeader() const { return node->leader() == member_id; }
   bool HasLeader() const { return node->leader() != raft::kNoNode; }
+  // Whether who asks for a leader is to be refused.
+  bool LacksLeader() const { return !HasLeader() && !starting.load(std::memory_order_relaxed); }
 
   // Appends field 1 of a response, the header, with this revision.
   void AppendHeader(int64_t revision, std::string* out) const;

@@ -10,7 +10,7 @@ namespace keel::kvstore {
 bool LeaderStreams::Add(rpc::ServerCall* call, const ServerContext& context) {
   std::lock_guard lock(mutex_);
   // Under the lock: a leader lost from now on ends this stream with the others.
-  if (!context.HasLeader()) return false;
+  if (context.LacksLeader()) return false;
   calls_.insert(call);
   return true;
 }

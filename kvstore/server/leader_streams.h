@@ -15,8 +15,8 @@ struct ServerContext;
 
 class LeaderStreams {
  public:
-  // Notes the stream; false when there is no leader now. REQUIRES: Remove follows before the call
-  // goes.
+  // Notes the stream; false when it is to be refused for want of a leader. REQUIRES: Remove follows
+  // before the call goes.
   bool Add(rpc::ServerCall* call, const ServerContext& context);
   void Remove(rpc::ServerCall* call);
   // Ends all of them with Unavailable "etcdserver: no leader".

@@ -304,7 +304,7 @@ raft::Index Server::RemovedAt(uint64_t id) const {
 uint64_t Server::cluster_id() const { return parts_->context.cluster_id; }
 uint64_t Server::member_id() const { return parts_->context.member_id; }
 uint64_t Server::raft_term() const { return parts_->context.node->term(); }
-bool Server::HasLeader() const { return parts_->context.HasLeader(); }
+bool Server::LacksLeader() const { return parts_->context.LacksLeader(); }
 
 // ---- from apply
 
@@ -456,10 +456,12 @@ void Server::Tick() {
   parts_->lessor.Tick();
   const base::TimePoint now = context.loop->Now();
   if (context.HasLeader() || parts_->leader_seen == base::TimePoint()) {
+    if (context.HasLeader()) context.starting.store(false, std::memory_order_relaxed);
     parts_->leader_seen = now;
     parts_->leader_missing = false;
   } else if (!parts_->leader_missing && now - parts_->leader_seen > 3 * context.config.election()) {
     parts_->leader_missing = true;
+    context.starting.store(false, std::memory_order_relaxed);
     parts_->leader_streams.EndAll();
     if (parts_->on_leader_missing) parts_->on_leader_missing();
   }

@@ -99,7 +99,7 @@ class Server final : public ApplySink {
   uint64_t cluster_id() const;
   uint64_t member_id() const;
   uint64_t raft_term() const;
-  bool HasLeader() const;
+  bool LacksLeader() const;
 
   // ApplySink, on the apply loop.
   void OnResults(std::span<ApplyResult> results) override;

@@ -40,7 +40,7 @@ absl::Status CheckDoor(const rpc::ServerCall& call, const ServerContext& context
   if (!rules.learner_may && context.is_learner.load(std::memory_order_relaxed)) {
     return ErrNotSupportedForLearner();
   }
-  if (!context.HasLeader() && NeedsLeader(call)) return ErrNoLeader();
+  if (context.LacksLeader() && NeedsLeader(call)) return ErrNoLeader();
   return absl::OkStatus();
 }
 

@@ -141,5 +141,31 @@ class HasLeader(ClusterTest):
         other_channel.close()
 
 
+class HasLeaderAtTheStart(ClusterTest):
+    size = 1
+
+    def test_a_stream_waits_for_the_first_leader(self):
+        # etcd serves nobody before it knows a leader; a watch that comes back after a restart lives on.
+        member = self.cluster.members[0]
+        member.kill()
+        member.start()
+        rpc = API.rpc
+        stop = threading.Event()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with short_channel(member.client) as channel:
+                watch = Stream(channel, "Watch", "Watch",
+                               one(rpc.WatchRequest(create_request=rpc.WatchCreateRequest(key=b"k")), stop), ASKS)
+                while not watch.count and not watch.ended.is_set():
+                    time.sleep(0.002)
+                if watch.count:
+                    break
+                # Not reached yet is all that may be said.
+                self.assertNotEqual(watch.error.details(), "etcdserver: no leader")
+        else:
+            self.fail("no watch was created")
+        stop.set()
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
