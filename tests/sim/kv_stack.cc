@@ -135,7 +135,7 @@ void KvStack::Start(raft::Node* node, raft::Transport* transport) {
   server_->Start(node, transport, machine_.get());
   header_ = std::make_unique<HeaderOf>(server_.get());
   watch::ServiceOptions options;
-  options.has_leader = [this] { return server_->HasLeader(); };
+  options.has_leader = [this] { return !server_->LacksLeader(); };
   watch_ = std::make_unique<watch::Service>(*hub_, *header_, options);
   server_->SetOnLeaderMissing([this] { watch_->EndStreamsWithoutLeader(); });
   rpc_ = std::make_unique<rpc::Server>(std::vector<base::AsioLoop*>());
