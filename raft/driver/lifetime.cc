@@ -170,6 +170,13 @@ void Driver::Start() {
   transport_->Start(loop_, this);
   next_tick_ = loop_->Now() + options_.tick;
   tick_timer_ = loop_->After(options_.tick, [self = shared_from_this()] { self->Tick(); });
+  // Nobody else can lead: there is nobody to wait for. But a leader of before, who left a cluster
+  // of two, may read by its lease until an election timeout has passed.
+  const ConfState& conf = opened_at_.conf;
+  if (conf.voters == std::vector<NodeId>{options_.id} && conf.voters_outgoing.empty() &&
+      !options_.lease_reads) {
+    core_->Campaign();
+  }
   ScheduleTurn();
 }
 

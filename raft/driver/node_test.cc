@@ -447,6 +447,25 @@ TEST_F(NodeTest, RunsOnAVirtualLoop) {
   loop.RunUntilIdle();
 }
 
+TEST_F(NodeTest, AVoterAloneLeadsWithoutWaiting) {
+  for (const bool lease_reads : {false, true}) {
+    base::ManualLoop loop;
+    NodeOptions options = members_[0]->options;
+    options.loop = options.apply_loop = options.log_loop = &loop;
+    options.log_dir += lease_reads ? "-lease" : "-alone";
+    options.initial_conf = ConfState{.voters = {1}};
+    options.lease_reads = lease_reads;
+    MemoryTransport transport(&network_, 1, options.snapshot_dir);
+    ToyMachine machine(std::make_shared<ToyDisk>());
+    auto node = Node::Open(options, &transport, &machine);
+    ASSERT_TRUE(node.ok()) << node.status();
+    loop.Advance(options.tick / 2);
+    EXPECT_EQ((*node)->role(), lease_reads ? Role::kFollower : Role::kLeader);
+    (*node).reset();
+    loop.RunUntilIdle();
+  }
+}
+
 // A follower's word counts once its disk is done, and not before.
 TEST_F(NodeTest, AFollowerWhoseDiskIsBusyAcknowledgesNothing) {
   base::ManualLoop loop;
