@@ -1,7 +1,6 @@
 #include "kvstore/mvcc/database.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
@@ -101,11 +100,12 @@ rocksdb::ColumnFamilyOptions FamilyOptions(
 constexpr int kFlushNice = 5;
 constexpr int kCompactionNice = 10;
 
-void GiveWay(int nice) {
+void GiveWay(int by) {
+  thread_local const int before = getpriority(PRIO_PROCESS, 0);  // of this thread: the process's
   thread_local int given = 0;  // Getting nicer is always allowed, the way back is not.
-  if (given >= nice) return;
-  given = nice;
-  if (setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice) != 0) {
+  if (given >= by) return;
+  given = by;
+  if (setpriority(PRIO_PROCESS, 0, before + by) != 0) {  // 19 is the most, whatever is asked
     base::Log().debug("store: cannot lower a thread's priority error=\"{}\"", std::strerror(errno));
   }
 }
