@@ -200,14 +200,23 @@ class Store(ClusterTest):
         acknowledged, stop, wrong, reads = [0], threading.Event(), [], [0, 0, 0]
 
         def write():
-            number, turn = 1, 0
+            # A write without an answer may happen later, but not behind one that was acknowledged: each
+            # compares with the version before it.
+            rpc, number, turn, version = API.rpc, 1, 0, 0
+            read = rpc.RequestOp(request_range=rpc.RangeRequest(key=b"counter"))
             while not stop.is_set():
                 member = self.cluster.members[turn % 3]
+                put = rpc.RequestOp(request_put=rpc.PutRequest(key=b"counter", value=b"%d" % number))
+                same = rpc.Compare(key=b"counter", target=rpc.Compare.MOD, mod_revision=version)
                 try:
-                    member.put("counter", str(number), seconds=1)
-                    acknowledged[0] = number
+                    answer = member.call("KV", "Txn", 1, compare=[same], success=[put], failure=[read])
                 except grpc.RpcError:
                     turn += 1
+                else:
+                    if answer.succeeded:
+                        version, acknowledged[0] = answer.header.revision, number
+                    else:
+                        version = answer.responses[0].response_range.kvs[0].mod_revision
                 number += 1
 
         def read(index):
