@@ -47,6 +47,27 @@ class BugTest(ClusterTest):
         self.assertEqual((caught.exception.code().name, caught.exception.details()), (code, details))
 
 
+@contextlib.contextmanager
+def defragmenting(member):
+    """Defragments over and over meanwhile; a member that is away is asked again."""
+    stop = threading.Event()
+
+    def defragment():
+        while not stop.is_set():
+            try:
+                member.call("Maintenance", "Defragment", 5)
+            except grpc.RpcError:
+                stop.wait(0.02)
+
+    thread = threading.Thread(target=defragment, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
 class Watch:
     """A watch stream read by a thread. `log` is everything in the order it came:
     ("created",), ("event", revision, key, type), ("progress", revision), ("canceled", compact revision), ("end", code)."""

@@ -12,7 +12,7 @@ import unittest
 import grpc
 
 from harness import KVD, ClusterTest, wait_until
-from known_bugs import BugTest, Watch
+from known_bugs import BugTest, Watch, defragmenting
 
 KVCTL = str(pathlib.Path(KVD).with_name("kvctl"))
 
@@ -196,25 +196,12 @@ class WatchesThroughSnapshots(ClusterTest):
         for i in range(1, 1400):
             others[i % 2].put(f"w/{i % 50}", b"x" * 300, seconds=20)
         member.resume()
-        stop = threading.Event()
-
-        def defragment():
-            while not stop.is_set():
-                try:
-                    member.call("Maintenance", "Defragment", 5)
-                except grpc.RpcError:
-                    pass
-                time.sleep(0.02)
-
-        defragmenting = threading.Thread(target=defragment, daemon=True)
-        defragmenting.start()
-        for i in range(1400, 1600):
-            others[i % 2].put(f"w/{i % 50}", b"x" * 300, seconds=20)
         last = first + 1599
-        for watch in (present, future):
-            wait_until("the last event", lambda w=watch: last in w.revisions() or w.of("canceled"), 60)
-        stop.set()
-        defragmenting.join(10)
+        with defragmenting(member):
+            for i in range(1400, 1600):
+                others[i % 2].put(f"w/{i % 50}", b"x" * 300, seconds=20)
+            for watch in (present, future):
+                wait_until("the last event", lambda w=watch: last in w.revisions() or w.of("canceled"), 60)
         self.assertRegex(member.log(), "(?i)snapshot")
         self.assertEqual(present.revisions(), list(range(first, last + 1)))
         self.assertEqual(future.revisions(), list(range(first + 1500, last + 1)))
