@@ -82,20 +82,11 @@ std::string Joined(const std::vector<std::string>& words) {
   return out;
 }
 
-// What a failed call left behind, in words.
-std::string Reason(TlsRole role, unsigned long code, int system_error) {  // NOLINT: OpenSSL's type
-  if (code == 0) {
-    return system_error != 0 ? strerror(system_error) : "the connection was closed";
-  }
+TlsFailure CauseOf(unsigned long code) {  // NOLINT: OpenSSL's type
+  if (code == 0) return TlsFailure::kClosed;
   const int reason = ERR_GET_REASON(code);
-  if (ERR_GET_LIB(code) != ERR_LIB_SSL) {
-    const char* text = ERR_reason_error_string(code);
-    return text != nullptr ? text : "unknown error";
-  }
-  if (reason >= SSL_AD_REASON_OFFSET) {
-    return StrCat("the other side refused: ",
-                  SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
-  }
+  if (ERR_GET_LIB(code) != ERR_LIB_SSL) return TlsFailure::kOther;
+  if (reason >= SSL_AD_REASON_OFFSET) return TlsFailure::kRefused;
   switch (reason) {
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
@@ -103,32 +94,52 @@ std::string Reason(TlsRole role, unsigned long code, int system_error) {  // NOL
     case SSL_R_RECORD_LENGTH_MISMATCH:
     case SSL_R_PACKET_LENGTH_TOO_LONG:
     case SSL_R_BAD_RECORD_TYPE:
-      return role == TlsRole::kServer
-                 ? "first record does not look like a TLS handshake (plain text?)"
-                 : "the server does not speak TLS here";
+      return TlsFailure::kNotTls;
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-      return "client didn't provide a certificate";
+      return TlsFailure::kNoCertificate;
     case SSL_R_NO_SHARED_CIPHER:
-      return "no cipher suite supported by both client and server";
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
     case SSL_R_VERSION_TOO_HIGH:
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+      return TlsFailure::kNoAgreement;
+    case SSL_R_UNEXPECTED_EOF_WHILE_READING:
+      return TlsFailure::kClosed;
+    default:
+      return TlsFailure::kOther;
+  }
+}
+
+// What a failed call left behind, in words.
+std::string Reason(TlsRole role, unsigned long code, int system_error) {  // NOLINT: OpenSSL's type
+  const int reason = ERR_GET_REASON(code);
+  switch (CauseOf(code)) {
+    case TlsFailure::kClosed:
+      return system_error != 0 ? strerror(system_error) : "the connection was closed";
+    case TlsFailure::kRefused:
+      return StrCat("the other side refused: ",
+                    SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
+    case TlsFailure::kNotTls:
+      return role == TlsRole::kServer
+                 ? "first record does not look like a TLS handshake (plain text?)"
+                 : "the server does not speak TLS here";
+    case TlsFailure::kNoCertificate:
+      return "client didn't provide a certificate";
+    case TlsFailure::kNoAgreement:
+      if (reason == SSL_R_NO_SHARED_CIPHER) {
+        return "no cipher suite supported by both client and server";
+      }
+      if (reason == SSL_R_NO_APPLICATION_PROTOCOL) {
+        return "client requested unsupported application protocols";
+      }
       return role == TlsRole::kServer ? "client offered only unsupported versions"
                                       : "server selected an unsupported version";
-    case SSL_R_NO_APPLICATION_PROTOCOL:
-      return "client requested unsupported application protocols";
-    case SSL_R_UNEXPECTED_EOF_WHILE_READING:
-      return "the connection was closed";
     default: {
       const char* text = ERR_reason_error_string(code);
       return text != nullptr ? text : "unknown error";
     }
   }
 }
-
-}  // namespace
-
-namespace {
 
 TlsNames NamesOf(X509* certificate) {
   TlsNames out;
@@ -266,34 +277,6 @@ int TlsSession::Verify(int ok, X509_STORE_CTX* store) {
                          "; allowed: ", Joined(options.allowed_hostnames)));
   }
   return 1;
-}
-
-TlsFailure TlsSession::CauseOf(unsigned long code) const {  // NOLINT: OpenSSL's type
-  if (code == 0) return TlsFailure::kClosed;
-  const int reason = ERR_GET_REASON(code);
-  if (ERR_GET_LIB(code) != ERR_LIB_SSL) return TlsFailure::kOther;
-  if (reason >= SSL_AD_REASON_OFFSET) return TlsFailure::kRefused;
-  switch (reason) {
-    case SSL_R_HTTP_REQUEST:
-    case SSL_R_HTTPS_PROXY_REQUEST:
-    case SSL_R_WRONG_VERSION_NUMBER:
-    case SSL_R_RECORD_LENGTH_MISMATCH:
-    case SSL_R_PACKET_LENGTH_TOO_LONG:
-    case SSL_R_BAD_RECORD_TYPE:
-      return TlsFailure::kNotTls;
-    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-      return TlsFailure::kNoCertificate;
-    case SSL_R_NO_SHARED_CIPHER:
-    case SSL_R_UNSUPPORTED_PROTOCOL:
-    case SSL_R_VERSION_TOO_LOW:
-    case SSL_R_VERSION_TOO_HIGH:
-    case SSL_R_NO_APPLICATION_PROTOCOL:
-      return TlsFailure::kNoAgreement;
-    case SSL_R_UNEXPECTED_EOF_WHILE_READING:
-      return TlsFailure::kClosed;
-    default:
-      return TlsFailure::kOther;
-  }
 }
 
 TlsSession::Result TlsSession::Fail() {

@@ -86,7 +86,6 @@ class TlsSession {
   static int Verify(int ok, X509_STORE_CTX* store);
   friend class TlsContext;
   Result Fail();
-  TlsFailure CauseOf(unsigned long code) const;  // NOLINT: OpenSSL's type
 
   const std::shared_ptr<const TlsMaterial> material_;
   const int fd_;
