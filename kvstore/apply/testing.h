@@ -3,38 +3,20 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "base/temp_dir.h"
 #include "kvstore/apply/command.pb.h"
 #include "kvstore/apply/read.h"
 #include "kvstore/apply/state_machine.h"
 
 namespace keel::kvstore {
 
-// A folder that goes with the test.
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "keel-XXXXXX").string();
-    KEEL_CHECK(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
+using base::TempDir;
 
 struct RecordingSink : ApplySink {
   std::vector<ApplyResult> results;

@@ -5,8 +5,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
-#include <filesystem>
-
+#include "base/temp_dir.h"
 #include "kvstore/mvcc/hash.h"
 #include "kvstore/mvcc/store.h"
 
@@ -103,10 +102,9 @@ TEST(HashTest, ValuesNeverChange) {
 
 // docs/formats/mvcc.md, "Example".
 TEST(FormatTest, TheDocumentedExample) {
-  std::string dir = (std::filesystem::temp_directory_path() / "keel-XXXXXX").string();
-  ASSERT_NE(::mkdtemp(dir.data()), nullptr);
+  const base::TempDir dir;
   StoreOptions options;
-  options.dir = dir;
+  options.dir = dir.path();
   {
     auto opened = Store::Open(options);
     ASSERT_TRUE(opened.ok()) << opened.status();
@@ -118,7 +116,7 @@ TEST(FormatTest, TheDocumentedExample) {
     }
     ASSERT_TRUE((*opened)->Commit(5, 1).ok());
   }
-  auto database = Database::Open(dir + "/db-000001", options, /*create=*/false);
+  auto database = Database::Open(dir / "db-000001", options, /*create=*/false);
   ASSERT_TRUE(database.ok()) << database.status();
   using Rows = std::vector<std::pair<std::string, std::string>>;
   auto rows = [&](Family family) {
@@ -139,7 +137,6 @@ TEST(FormatTest, TheDocumentedExample) {
                   {"\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00"s, "\x00\x02\x61"s}}));
   EXPECT_EQ(rows(Family::kMeta), (Rows{{"applied", "\x05\x01\x03\x00"s}, {"format", "\x01"s}}));
   database->reset();
-  std::filesystem::remove_all(dir);
 }
 
 }  // namespace

@@ -3,13 +3,13 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <random>
 #include <set>
 
 #include "base/check.h"
+#include "base/temp_dir.h"
 #include "kvstore/mvcc/store.h"
 #include "rocksdb/perf_context.h"
 #include "rocksdb/perf_level.h"
@@ -19,15 +19,7 @@ namespace {
 
 class CountIndexTest : public ::testing::Test {
  protected:
-  CountIndexTest() {
-    std::string dir = (std::filesystem::temp_directory_path() / "keel-XXXXXX").string();
-    KEEL_CHECK(::mkdtemp(dir.data()) != nullptr);
-    options_.dir = dir;
-  }
-  ~CountIndexTest() override {
-    store_.reset();
-    std::filesystem::remove_all(options_.dir);
-  }
+  CountIndexTest() { options_.dir = dir_.path(); }
   void Open() {
     auto opened = Store::Open(options_);
     KEEL_CHECK(opened.ok(), opened.status().ToString());
@@ -66,6 +58,7 @@ class CountIndexTest : public ::testing::Test {
     return store_->view()->Range(range, [](const RecordView&) {});
   }
 
+  const base::TempDir dir_;
   StoreOptions options_;
   std::unique_ptr<Store> store_;
   uint64_t index_ = 0;

@@ -10,7 +10,7 @@
 #include <map>
 #include <string>
 
-#include "base/check.h"
+#include "base/temp_dir.h"
 
 namespace keel::kvstore {
 namespace {
@@ -29,22 +29,18 @@ std::map<std::string, int> NiceOfThreads() {
 }
 
 TEST(DatabaseTest, FlushesGiveWayToAnswers) {
-  std::string dir = (std::filesystem::temp_directory_path() / "keel-XXXXXX").string();
-  KEEL_CHECK(::mkdtemp(dir.data()) != nullptr);
+  const base::TempDir dir;
   const int nice = getpriority(PRIO_PROCESS, 0);
-  {
-    auto database = Database::Open(dir, StoreOptions{}, /*create=*/true);
-    ASSERT_TRUE(database.ok()) << database.status();
-    rocksdb::WriteBatch batch;
-    batch.Put((*database)->family(Family::kLatest), "key", "value");
-    ASSERT_TRUE((*database)->Write(&batch).ok());
-    ASSERT_TRUE((*database)->Flush(/*wait=*/true).ok());
-    const auto threads = NiceOfThreads();
-    ASSERT_TRUE(threads.contains("rocksdb:high"));
-    EXPECT_EQ(threads.at("rocksdb:high"), std::min(nice + 5, 19));
-    EXPECT_EQ(getpriority(PRIO_PROCESS, 0), nice);
-  }
-  std::filesystem::remove_all(dir);
+  auto database = Database::Open(dir.path(), StoreOptions{}, /*create=*/true);
+  ASSERT_TRUE(database.ok()) << database.status();
+  rocksdb::WriteBatch batch;
+  batch.Put((*database)->family(Family::kLatest), "key", "value");
+  ASSERT_TRUE((*database)->Write(&batch).ok());
+  ASSERT_TRUE((*database)->Flush(/*wait=*/true).ok());
+  const auto threads = NiceOfThreads();
+  ASSERT_TRUE(threads.contains("rocksdb:high"));
+  EXPECT_EQ(threads.at("rocksdb:high"), std::min(nice + 5, 19));
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), nice);
 }
 
 }  // namespace
