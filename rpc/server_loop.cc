@@ -132,34 +132,35 @@ ServerLoop::ServerLoop(base::AsioLoop& loop, std::shared_ptr<const ServerRegistr
     : io(IoLoop::Create(loop)),
       mailbox(std::make_shared<ServerMailbox>(loop, &ServerConnection::Handle)),
       registry(std::move(methods)),
-      counters(registry->methods_in_order.size()),
-      reject_logs_(kRejectLogBurst, kRejectLogsPerSecond, DeadlineWheel::Now()),
-      refusal_logs_(kRejectLogBurst, kRejectLogsPerSecond, DeadlineWheel::Now()) {}
+      counters(registry->methods_in_order.size()) {}
+
+ServerLoop::LogBudget::LogBudget()
+    : bucket_(kRejectLogBurst, kRejectLogsPerSecond, DeadlineWheel::Now()) {}
+
+std::optional<std::string> ServerLoop::LogBudget::Take() {
+  if (!bucket_.Take(&DeadlineWheel::Now)) {
+    ++unlogged_;
+    return std::nullopt;
+  }
+  if (unlogged_ == 0) return std::string();
+  return base::StrCat(" not_logged_before=", std::exchange(unlogged_, 0));
+}
 
 void ServerLoop::RejectedByTls(const std::string& peer, std::string_view why) {
   counters.tls_handshakes_failed.Add(1);
-  if (!reject_logs_.Take(&DeadlineWheel::Now)) {
-    ++rejects_unlogged_;
-    return;
-  }
-  base::Log().warn(
-      "rejected connection remote={} error=\"{}\"{}", peer, why,
-      rejects_unlogged_ == 0 ? "" : base::StrCat(" not_logged_before=", rejects_unlogged_));
-  rejects_unlogged_ = 0;
+  const std::optional<std::string> end = reject_logs_.Take();
+  if (!end.has_value()) return;
+  base::Log().warn("rejected connection remote={} error=\"{}\"{}", peer, why, *end);
 }
 
 void ServerLoop::Refused(const ServerMethod& method, const ServerPeer& peer,
                          const absl::Status& status) {
-  if (!refusal_logs_.Take(&DeadlineWheel::Now)) {
-    ++refusals_unlogged_;
-    return;
-  }
+  const std::optional<std::string> end = refusal_logs_.Take();
+  if (!end.has_value()) return;
   base::Log().warn(
       "refused call method={} remote={}{} error=\"{}\"{}", method.path, peer.name,
       peer.certificate_name.has_value() ? base::StrCat(" cn=", *peer.certificate_name) : "",
-      base::ToStd(status.message()),
-      refusals_unlogged_ == 0 ? "" : base::StrCat(" not_logged_before=", refusals_unlogged_));
-  refusals_unlogged_ = 0;
+      base::ToStd(status.message()), *end);
 }
 
 void ServerLoop::Accept(Socket socket, const std::shared_ptr<base::TlsContext>& tls) {

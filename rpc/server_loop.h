@@ -127,10 +127,19 @@ class ServerLoop : public std::enable_shared_from_this<ServerLoop> {
 
  private:
   boost::intrusive::list<ServerMember, boost::intrusive::constant_time_size<false>> members_;
-  TokenBucket reject_logs_;
-  uint64_t rejects_unlogged_ = 0;
-  TokenBucket refusal_logs_;
-  uint64_t refusals_unlogged_ = 0;
+  // Lines of one kind in the log: a burst, then some a second; the others are counted.
+  class LogBudget {
+   public:
+    LogBudget();
+    // What to end a line with; nullopt: this one is not logged.
+    std::optional<std::string> Take();
+
+   private:
+    TokenBucket bucket_;
+    uint64_t unlogged_ = 0;
+  };
+  LogBudget reject_logs_;
+  LogBudget refusal_logs_;
   bool draining_ = false;
   bool closed_ = false;
 };
