@@ -90,8 +90,7 @@ void Driver::OnMessages(std::span<Message> messages) {
     // A snapshot comes with its files (OnSnapshotFiles) or not at all.
     if (message.type == MessageType::kSnapshot) continue;
     if (message.group != kNoGroup || message.quiesce) {
-      if (loop_->Now() - refusal_logged_ >= kRefusalLog) {
-        refusal_logged_ = loop_->Now();
+      if (MayLogRefusal()) {
         base::Log().warn("raft message refused from={:x} group={}: this is no host of groups",
                          message.from, message.group);
       }
@@ -104,12 +103,17 @@ void Driver::OnMessages(std::span<Message> messages) {
   ScheduleTurn();
 }
 
+bool Driver::MayLogRefusal() {
+  if (loop_->Now() - refusal_logged_ < kRefusalLog) return false;
+  refusal_logged_ = loop_->Now();
+  return true;
+}
+
 // A refusal is the sender's loss: it changed nothing here. The core counts it.
 void Driver::Step(Message message) {
   const NodeId from = message.from;
   const absl::Status status = core_->Step(std::move(message));
-  if (!absl::IsInvalidArgument(status) || loop_->Now() - refusal_logged_ < kRefusalLog) return;
-  refusal_logged_ = loop_->Now();
+  if (!absl::IsInvalidArgument(status) || !MayLogRefusal()) return;
   base::Log().info("raft member={:x} from={:x} {}", options_.id, from,
                    base::ToStd(status.message()));
 }
@@ -139,8 +143,7 @@ void Driver::OnRemoved(NodeId from, Index index) {
   if (!running()) return;
   const Index applied = applied_index.load();
   if (applied >= index && IsMember(core_->GetStatus().conf, options_.id)) {
-    if (loop_->Now() - refusal_logged_ < kRefusalLog) return;
-    refusal_logged_ = loop_->Now();
+    if (!MayLogRefusal()) return;
     base::Log().warn(
         "peer={:x} says that this member was removed at index={}; it is a member at index={}, "
         "and stays",

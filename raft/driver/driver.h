@@ -193,6 +193,8 @@ class Driver final : public TransportHandler,
   void SendAtOnce(std::vector<Message>* messages);
   void Tick();
   void Publish();
+  // True now and then: peers may send what is refused as often as they like.
+  bool MayLogRefusal();
 
   // persistence.cc
   void Hold(LogWrite write, Persisting persisting, std::optional<SnapshotMeta> snapshot);
