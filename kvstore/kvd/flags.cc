@@ -283,23 +283,22 @@ absl::Status ReadTls(const Values& values, ServerConfig& config) {
   KEEL_ASSIGN_OR_RETURN(both.min_version, base::ParseTlsVersion(values.Text("tls-min-version")));
   KEEL_ASSIGN_OR_RETURN(both.max_version, base::ParseTlsVersion(values.Text("tls-max-version")));
 
-  base::TlsOptions& client = config.client_tls = both;
-  client.cert_file = values.Text("cert-file");
-  client.key_file = values.Text("key-file");
-  client.trusted_ca_file = values.Text("trusted-ca-file");
-  client.crl_file = values.Text("client-crl-file");
-  client.allowed_hostnames = list("client-cert-allowed-hostname");
-  // etcd: who names a CA wants certificates of it.
-  client.require_client_cert = values.Bool("client-cert-auth") || !client.trusted_ca_file.empty();
-
-  base::TlsOptions& peer = config.peer_tls = both;
-  peer.cert_file = values.Text("peer-cert-file");
-  peer.key_file = values.Text("peer-key-file");
-  peer.trusted_ca_file = values.Text("peer-trusted-ca-file");
-  peer.crl_file = values.Text("peer-crl-file");
-  peer.allowed_cns = list("peer-cert-allowed-cn");
-  peer.allowed_hostnames = list("peer-cert-allowed-hostname");
-  peer.require_client_cert = values.Bool("peer-client-cert-auth") || !peer.trusted_ca_file.empty();
+  // etcd names the two alike but for the prefixes.
+  const auto read = [&](std::string_view prefix, std::string_view client_prefix) {
+    base::TlsOptions out = both;
+    out.cert_file = values.Text(StrCat(prefix, "cert-file"));
+    out.key_file = values.Text(StrCat(prefix, "key-file"));
+    out.trusted_ca_file = values.Text(StrCat(prefix, "trusted-ca-file"));
+    out.crl_file = values.Text(StrCat(client_prefix, "crl-file"));
+    out.allowed_hostnames = list(StrCat(client_prefix, "cert-allowed-hostname"));
+    // etcd: who names a CA wants certificates of it.
+    out.require_client_cert =
+        values.Bool(StrCat(prefix, "client-cert-auth")) || !out.trusted_ca_file.empty();
+    return out;
+  };
+  config.client_tls = read("", "client-");
+  config.peer_tls = read("peer-", "peer-");
+  config.peer_tls.allowed_cns = list("peer-cert-allowed-cn");
 
   config.peer_client_cert_file = values.Text("peer-client-cert-file");
   config.peer_client_key_file = values.Text("peer-client-key-file");
