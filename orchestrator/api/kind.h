@@ -1,0 +1,148 @@
+// A kind of object: all that the API server knows about it, in one place.
+//
+// Each kind of Keel is one file in orchestrator/kinds that defines a function which returns its
+// Kind; the file's name gives the function's (replica_set.cc: `Kind ReplicaSetKind()`), and the
+// build lists them, so adding a kind is adding one file. CustomResourceDefinitions make Kinds at
+// run time.
+//
+//   Kind ConfigMapKind() {
+//     return {.version = "v1", .kind = "ConfigMap", .plural = "configmaps", .short_names = {"cm"},
+//             .namespaced = true,
+//             .types = R"(ConfigMap { data {string} -- Values by name. ... })",
+//             .columns = {{.name = "Data", .type = "integer", .cell = CountOfData}, Age()}};
+//   }
+//
+// Every top type has apiVersion, kind and metadata without saying so. Thread-safety: immutable once
+// in a KindRegistry.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "orchestrator/api/error.h"
+#include "orchestrator/api/json.h"
+#include "orchestrator/api/schema.h"
+
+namespace keel::orchestrator {
+
+// A column of the table that `kubectl get` prints.
+struct Column {
+  std::string name;
+  std::string type = "string";  // "string", "integer", "date", ...
+  std::string description{};
+  int priority = 0;      // 1: only with -o wide
+  std::string format{};  // "name" for the first
+  std::function<json::value(const json::object& object, absl::Time now)> cell{};
+};
+// The columns that nearly every kind has.
+Column NameColumn();
+Column AgeColumn();
+// The text at a path, "<none>"... as given when missing.
+Column TextColumn(std::string name, std::vector<std::string> path, std::string missing = "",
+                  int priority = 0);
+// "5d3h", "<unknown>" for an empty text: kubectl's short durations.
+std::string HumanDuration(absl::Duration duration);
+std::string AgeOf(std::string_view rfc3339, absl::Time now);
+
+// Where `scale` reads and writes; empty: the kind has no such subresource.
+struct ScalePaths {
+  std::vector<std::string> spec_replicas{};    // {"spec", "replicas"}
+  std::vector<std::string> status_replicas{};  // {"status", "replicas"}
+  // A label selector object (matchLabels ...), a plain map, or (CRDs) a text.
+  std::vector<std::string> selector{};
+};
+
+struct Kind {
+  std::string group{};      // "" for the core group
+  std::string version{};    // "v1"
+  std::string kind{};       // "ReplicaSet"
+  std::string plural{};     // "replicasets"
+  std::string singular{};   // empty: the kind in lower case
+  std::string list_kind{};  // empty: kind + "List"
+  std::vector<std::string> short_names{};
+  std::vector<std::string> categories{};  // "all"
+  bool namespaced = true;
+
+  // The schema's text (schema.h): the top type, named like the kind, and the types that only it
+  // uses. Types that several kinds use stand in orchestrator/kinds/common_types.cc.
+  std::string types{};
+  // Instead of `types`, for kinds made at run time.
+  std::shared_ptr<const Schema> own_schema{};
+
+  // After the name; empty: name and age.
+  std::vector<Column> columns{};
+
+  bool has_status = false;  // the subresource; create and update leave status alone, status only it
+  ScalePaths scale{};
+  // metadata.generation grows when anything but metadata and status changes.
+  bool has_generation = false;
+  // Fields besides metadata.name and metadata.namespace that field selectors may name, with the
+  // path of each: {"status.phase", ...} is read as the path of its parts.
+  std::vector<std::string> selectable_fields{};
+  // Must be a DNS label (services, namespaces) rather than a DNS subdomain; RBAC names are path
+  // segments.
+  enum class NameRule : uint8_t { kSubdomain, kLabel, kLabel1035, kPathSegment };
+  NameRule name_rule = NameRule::kSubdomain;
+  bool can_update_without_version = true;  // an update may leave out metadata.resourceVersion
+
+  // Beyond the schema's defaults, on create and update after them; must be idempotent.
+  std::function<void(json::object& object)> set_defaults{};
+  // On create (before == null) and update, before the checks: clears and copies what clients do
+  // not decide (a Pod's status, a Service's allocated address).
+  std::function<void(json::object& object, const json::object* before)> prepare{};
+  // Beyond the schema.
+  std::function<void(const json::object& object, FieldErrors& errors)> check{};
+  std::function<void(const json::object& object, const json::object& before, FieldErrors& errors)>
+      check_update{};
+  // Warnings for the client (the Warning header).
+  std::function<std::vector<std::string>(const json::object& object)> warnings{};
+
+  // Another version of the same kind in which objects are stored; empty: this one. Both functions
+  // are set then.
+  std::string stored_version{};
+  std::function<void(json::object& object)> to_stored{};    // from this version
+  std::function<void(json::object& object)> from_stored{};  // to this version
+
+  std::string api_version() const { return group.empty() ? version : group + "/" + version; }
+  std::string resource() const { return group.empty() ? plural : plural + "." + group; }
+};
+
+// All kinds that a server knows.
+class KindRegistry {
+ public:
+  // With the kinds of `kinds`, their types and the common ones resolved. InvalidArgument says what
+  // in which kind is wrong.
+  static absl::StatusOr<std::unique_ptr<KindRegistry>> Create(
+      std::vector<Kind> kinds, const std::vector<std::string>& common_types);
+
+  // Null when there is none. Pointers last until the kind is removed.
+  std::shared_ptr<const Kind> FindByResource(std::string_view group, std::string_view version,
+                                             std::string_view plural) const;
+  std::shared_ptr<const Kind> FindByKind(std::string_view group, std::string_view version,
+                                         std::string_view kind) const;
+  // The one in whose version objects of this kind are stored.
+  std::shared_ptr<const Kind> Stored(const Kind& kind) const;
+  // In the order of groups and versions in which discovery lists them.
+  std::vector<std::shared_ptr<const Kind>> All() const;
+  const Schema& SchemaOf(const Kind& kind) const;  // apiVersion, kind and metadata included
+  const TypeRegistry& types() const { return *types_; }
+
+  // Kinds of CustomResourceDefinitions. Add replaces one of the same group, version and plural.
+  void Add(Kind kind);
+  void RemoveGroupResource(std::string_view group, std::string_view plural);
+  // Grows with each Add and Remove: what was derived (OpenAPI, discovery) is old then.
+  uint64_t generation() const { return generation_; }
+
+ private:
+  KindRegistry();
+  std::unique_ptr<TypeRegistry> types_;
+  std::vector<std::shared_ptr<const Kind>> kinds_;
+  uint64_t generation_ = 0;
+};
+
+}  // namespace keel::orchestrator

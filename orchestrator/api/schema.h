@@ -1,0 +1,143 @@
+// Structural schemas: what the fields of objects are, in one short text per type.
+//
+//   absl::Status added = types.Add(R"(
+//     # How a Deployment replaces its pods.
+//     DeploymentStrategy {
+//       type           string = "RollingUpdate" enum(Recreate, RollingUpdate)
+//                                                   -- How pods are replaced.
+//       rollingUpdate  RollingUpdateDeployment      -- Only for type RollingUpdate.
+//     }
+//     DeploymentSpec {
+//       replicas   int32 = 1 min(0)                 -- How many pods are wanted.
+//       selector!  LabelSelector immutable          -- Which pods are counted.
+//       template!  PodTemplateSpec                  -- What new pods look like.
+//       strategy   DeploymentStrategy = {}          -- How old pods make room for new ones.
+//     }
+//     PodSpec {
+//       containers!   [Container] key(name)         -- A list that is a map by name.
+//       nodeSelector  {string}                      -- Maps: values of that type, keys are strings.
+//       finalizers    [string] set                  -- A set.
+//     }
+//   )");
+//
+// A `!` after the name: required. Types: string, bool, int32, int64, number, bytes (base64), time,
+// microtime, quantity, intstr (integer or string), any (whatever, kept as it is), T (a type by its
+// name), [T], {T}. Modifiers: `= JSON` default; enum(...); min(N); max(N); maxlen(N);
+// pattern("..."); key(a, b) for a list that is a map by those fields (strategic merge: by the
+// first); set; atomic (a list, map or object that is replaced whole); merge (a list of scalars that
+// strategic merge unites); retainkeys (strategic merge); immutable (cannot change once set; checked
+// by ValidateUpdate); nullable. A comment after `--` goes on over the following lines until the
+// next field; it is what `kubectl explain` prints. `# ...` before a type describes the type.
+//
+// One engine does from it: defaults, checks of unknown and wrong fields, merge keys for strategic
+// merge and server-side apply, and OpenAPI. A CustomResourceDefinition's openAPIV3Schema becomes
+// such a schema too.
+//
+// Thread-safety: const methods may be called from any thread once Resolve has returned.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "orchestrator/api/error.h"
+#include "orchestrator/api/json.h"
+
+namespace keel::orchestrator {
+
+enum class FieldType : uint8_t {
+  kString,
+  kBool,
+  kInt32,
+  kInt64,
+  kNumber,
+  kBytes,
+  kTime,
+  kMicroTime,
+  kQuantity,
+  kIntOrString,
+  kAny,
+  kObject,
+  kList,
+  kMap,
+};
+
+struct Schema;
+
+struct Field {
+  std::string name;
+  std::string description{};
+  const Schema* schema = nullptr;
+  bool required = false;
+};
+
+// One node of a schema: a type by its name, or the type of a field with its modifiers.
+struct Schema {
+  FieldType type = FieldType::kAny;
+  std::string name{};  // of the type ("PodSpec"); empty for lists, maps and scalars
+  std::string description{};
+  std::vector<Field> fields{};    // kObject
+  const Schema* items = nullptr;  // kList, kMap
+  // Unknown members of an object are kept (CRDs: x-kubernetes-preserve-unknown-fields).
+  bool preserve_unknown = false;
+  bool embedded_resource = false;  // CRDs: has apiVersion, kind, metadata
+  bool nullable = false;
+  bool immutable = false;
+  std::optional<json::value> default_value{};
+  std::vector<std::string> enum_values{};
+  std::optional<double> minimum{}, maximum{};
+  std::optional<int64_t> min_length{}, max_length{}, min_items{}, max_items{};
+  std::string pattern{};
+  enum class ListKind : uint8_t { kAtomic, kSet, kMap };
+  ListKind list_kind = ListKind::kAtomic;
+  std::vector<std::string> map_keys{};  // kMap: the key; the first is strategic merge's merge key
+  bool merge_scalars = false;           // strategic merge of a list of scalars unites
+  bool retain_keys = false;
+  bool atomic = false;  // objects and maps: server-side apply owns them whole
+
+  const Field* FindField(std::string_view field) const;
+};
+
+// All types of a server, by name. Owns every Schema.
+class TypeRegistry {
+ public:
+  TypeRegistry();
+  ~TypeRegistry();
+
+  // Parses a schema text; types may name others that come later. InvalidArgument with the line.
+  absl::Status Add(std::string_view text);
+  // After the last Add: connects names. InvalidArgument names a type that nobody described.
+  absl::Status Resolve();
+  // Null when there is none of that name. Stays valid as long as the registry.
+  const Schema* FindType(std::string_view name) const;
+  std::vector<std::string_view> TypeNames() const;  // sorted
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A schema from a CustomResourceDefinition's `openAPIV3Schema`; it owns all its parts.
+// Errors: not structural; each is added to `errors` under `path`.
+std::shared_ptr<const Schema> SchemaFromOpenApi(const json::object& open_api, std::string_view path,
+                                                FieldErrors& errors);
+
+// Puts defaults where fields are missing (also inside lists and maps).
+void ApplyDefaults(const Schema& schema, json::value& value);
+
+// Finds members that the schema does not know and removes them; their paths go to `unknown`
+// ("spec.foo", "spec.containers[0].bar").
+void PruneUnknown(const Schema& schema, json::value& value, std::vector<std::string>* unknown);
+
+// Types, required, enums, bounds, patterns, duplicate keys of map lists and sets.
+void CheckSchema(const Schema& schema, const json::value& value, std::string_view path,
+                 FieldErrors& errors);
+// Fields marked immutable that differ.
+void CheckImmutable(const Schema& schema, const json::value& now, const json::value& before,
+                    std::string_view path, FieldErrors& errors);
+
+}  // namespace keel::orchestrator
