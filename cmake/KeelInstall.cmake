@@ -8,7 +8,7 @@
 
 include(GNUInstallDirs)
 
-set(keel_installed keel_options keel_base keel_tls keel_raft_core keel_raft_memory_log keel_raft_log
+set(keel_installed keel_options keel_base keel_pki keel_tls keel_raft_core keel_raft_memory_log keel_raft_log
                    keel_raft_proto keel_raft_transport keel_raft)
 foreach(target ${keel_installed})
   string(REGEX REPLACE "^keel_" "" short ${target})
@@ -16,7 +16,7 @@ foreach(target ${keel_installed})
 endforeach()
 install(TARGETS ${keel_installed} EXPORT keel
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT keel_raft)
-foreach(folder base base/tls raft/core raft/log raft/transport raft/driver)
+foreach(folder base base/pki base/tls raft/core raft/log raft/transport raft/driver)
   file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h)
   list(FILTER headers EXCLUDE REGEX "test_util\\.h$|manual_loop\\.h$")
   install(FILES ${headers} DESTINATION include/keel/${folder} COMPONENT keel_raft)
