@@ -23,9 +23,13 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "base/asio_loop.h"
+#include "base/loop.h"
 #include "orchestrator/api/error.h"
 #include "orchestrator/api/json.h"
+
+namespace keel::base {
+class AsioLoop;
+}
 
 namespace keel::orchestrator {
 
@@ -37,6 +41,9 @@ struct Resource {
   // "/api/v1/namespaces/NS/pods/NAME/status"; `ns`, `name` and `subresource` may be empty.
   std::string Path(std::string_view ns = {}, std::string_view name = {},
                    std::string_view subresource = {}) const;
+
+  std::string api_version() const { return group.empty() ? version : group + "/" + version; }
+  friend auto operator<=>(const Resource&, const Resource&) = default;
 };
 
 struct ClientConfig {
@@ -48,9 +55,18 @@ struct ClientConfig {
   size_t max_connections = 16;
   base::Duration timeout = std::chrono::seconds(30);  // of a request that is no watch
 
-  // The current context of a kubeconfig file (files or base64 data in it).
+  // The current context of a kubeconfig file (files or base64 data in it). Several servers may
+  // stand in the cluster's `server`, separated by commas. NotFound, or InvalidArgument naming what
+  // is wrong.
   static absl::StatusOr<ClientConfig> FromKubeconfig(const std::string& path);
+  // As Kubernetes' daemons take them: --master (one server or several with commas between) wins
+  // over the server of --kubeconfig; at least one must be given.
+  static absl::StatusOr<ClientConfig> FromFlags(const std::string& kubeconfig,
+                                                const std::string& master);
 };
+
+// Percent-encodes what may not stand in a query's value.
+std::string QueryEscape(std::string_view text);
 
 inline constexpr std::string_view kJsonPatch = "application/json-patch+json";
 inline constexpr std::string_view kMergePatch = "application/merge-patch+json";
@@ -66,6 +82,8 @@ class ApiClient {
   using Done = absl::AnyInvocable<void(absl::StatusOr<json::value>)>;
   using DoneBytes = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
 
+  // Over HTTP. InvalidArgument for a config that is none, NotFound for files that are missing;
+  // connects with the first request.
   static absl::StatusOr<std::unique_ptr<ApiClient>> Create(base::AsioLoop& loop,
                                                            ClientConfig config);
   virtual ~ApiClient() = default;
@@ -88,10 +106,12 @@ class ApiClient {
                                              absl::AnyInvocable<void(const WatchEvent&)> on_event,
                                              absl::AnyInvocable<void(absl::Status)> on_end) = 0;
 
-  virtual base::AsioLoop& loop() = 0;
+  virtual base::Loop& loop() = 0;
 
   // ---- Short forms of Call
   void Get(const Resource& r, std::string_view ns, std::string_view name, Done done);
+  // `query` without its "?": "labelSelector=a%3Db&limit=500".
+  void List(const Resource& r, std::string_view ns, std::string_view query, Done done);
   void Create(const Resource& r, std::string_view ns, const json::value& object, Done done);
   void Update(const Resource& r, std::string_view ns, std::string_view name,
               const json::value& object, Done done);
