@@ -23,11 +23,22 @@
 // A `!` after the name: required. Types: string, bool, int32, int64, number, bytes (base64), time,
 // microtime, quantity, intstr (integer or string), any (whatever, kept as it is), T (a type by its
 // name), [T], {T}. Modifiers: `= JSON` default; enum(...); min(N); max(N); maxlen(N);
-// pattern("..."); key(a, b) for a list that is a map by those fields (strategic merge: by the
-// first); set; atomic (a list, map or object that is replaced whole); merge (a list of scalars that
+// minlen(N); pattern("..."); key(a, b) for a list that is a map by those fields (strategic merge:
+// by the first); dups (of such keys are accepted, as Kubernetes does for env and container ports);
+// set; atomic (a list, map or object that is replaced whole); merge (a list of scalars that
 // strategic merge unites); retainkeys (strategic merge); immutable (cannot change once set; checked
-// by ValidateUpdate); nullable. A comment after `--` goes on over the following lines until the
-// next field; it is what `kubectl explain` prints. `# ...` before a type describes the type.
+// by CheckImmutable); nullable; preserve (unknown members of an object are kept). On a list min and
+// max count its items, while enum, pattern, minlen and maxlen mean each item. A required string may
+// not be empty either. A type may have modifiers before its brace: `LabelSelector atomic { ... }`.
+//
+// A comment after `--` is what `kubectl explain` prints. It, and the modifiers, may go on over
+// following lines that start with `--` or are indented at least four columns deeper than the
+// fields. `# ...` before a type describes the type. A type may stand on one line:
+// `LocalObjectReference { name string -- Of the object. }`.
+//
+// Types live in a scope, the API version of their kinds ("apps/v1"; HorizontalPodAutoscalerSpec is
+// another type in autoscaling/v1 and v2). A name means the type of its own scope, else the common
+// one (scope ""). The top type of a kind gets apiVersion, kind and metadata from MakeTop.
 //
 // One engine does from it: defaults, checks of unknown and wrong fields, merge keys for strategic
 // merge and server-side apply, and OpenAPI. A CustomResourceDefinition's openAPIV3Schema becomes
@@ -73,12 +84,18 @@ struct Field {
   std::string description{};
   const Schema* schema = nullptr;
   bool required = false;
+  // A required text that is empty is missing (the kinds of Keel, not those of CRDs).
+  bool empty_is_missing = false;
 };
+
+// A compiled regular expression.
+class Pattern;
 
 // One node of a schema: a type by its name, or the type of a field with its modifiers.
 struct Schema {
   FieldType type = FieldType::kAny;
-  std::string name{};  // of the type ("PodSpec"); empty for lists, maps and scalars
+  std::string name{};   // of the type ("PodSpec"); empty for lists, maps and scalars
+  std::string scope{};  // of the type ("apps/v1"); empty for common ones
   std::string description{};
   std::vector<Field> fields{};    // kObject
   const Schema* items = nullptr;  // kList, kMap
@@ -88,16 +105,24 @@ struct Schema {
   bool nullable = false;
   bool immutable = false;
   std::optional<json::value> default_value{};
-  std::vector<std::string> enum_values{};
+  std::vector<std::string> enum_values{};  // of types other than string: as JSON
+  bool checks_empty = false;               // an empty string too must be one of the enum (CRDs)
   std::optional<double> minimum{}, maximum{};
+  bool exclusive_minimum = false, exclusive_maximum = false;
   std::optional<int64_t> min_length{}, max_length{}, min_items{}, max_items{};
   std::string pattern{};
+  std::shared_ptr<const Pattern> compiled_pattern{};
   enum class ListKind : uint8_t { kAtomic, kSet, kMap };
   ListKind list_kind = ListKind::kAtomic;
   std::vector<std::string> map_keys{};  // kMap: the key; the first is strategic merge's merge key
+  bool duplicates_allowed = false;      // of those keys
   bool merge_scalars = false;           // strategic merge of a list of scalars unites
   bool retain_keys = false;
   bool atomic = false;  // objects and maps: server-side apply owns them whole
+
+  // Whether this or anything below it has a default or is immutable: what has none is not walked.
+  bool has_defaults = true;
+  bool has_immutable = true;
 
   const Field* FindField(std::string_view field) const;
 };
@@ -109,12 +134,18 @@ class TypeRegistry {
   ~TypeRegistry();
 
   // Parses a schema text; types may name others that come later. InvalidArgument with the line.
-  absl::Status Add(std::string_view text);
+  // REQUIRES: Resolve has not been called.
+  absl::Status Add(std::string_view text, std::string_view scope = "");
+  // Gives the type the fields that every object has: apiVersion, kind and metadata (the common type
+  // ObjectMeta), before its own. InvalidArgument when there is no such type in that very scope.
+  absl::Status MakeTop(std::string_view type, std::string_view scope = "");
   // After the last Add: connects names. InvalidArgument names a type that nobody described.
   absl::Status Resolve();
-  // Null when there is none of that name. Stays valid as long as the registry.
-  const Schema* FindType(std::string_view name) const;
-  std::vector<std::string_view> TypeNames() const;  // sorted
+  // What the name means in that scope; null when there is none. Stays valid as long as the
+  // registry.
+  const Schema* FindType(std::string_view name, std::string_view scope = "") const;
+  // Of all scopes, sorted by scope and name.
+  std::vector<const Schema*> Types() const;
 
  private:
   struct Impl;
@@ -130,13 +161,16 @@ std::shared_ptr<const Schema> SchemaFromOpenApi(const json::object& open_api, st
 void ApplyDefaults(const Schema& schema, json::value& value);
 
 // Finds members that the schema does not know and removes them; their paths go to `unknown`
-// ("spec.foo", "spec.containers[0].bar").
+// ("spec.foo", "spec.containers[0].bar"). Null, which means "not there" in Kubernetes' JSON, is
+// removed too where it is not allowed (and is not reported).
 void PruneUnknown(const Schema& schema, json::value& value, std::vector<std::string>* unknown);
 
-// Types, required, enums, bounds, patterns, duplicate keys of map lists and sets.
+// Types, required, enums, bounds, patterns, duplicate keys of map lists and sets. Unknown members
+// are none of its business.
 void CheckSchema(const Schema& schema, const json::value& value, std::string_view path,
                  FieldErrors& errors);
-// Fields marked immutable that differ.
+// Fields marked immutable that had a value and differ. Items of lists that are maps are compared by
+// their keys.
 void CheckImmutable(const Schema& schema, const json::value& now, const json::value& before,
                     std::string_view path, FieldErrors& errors);
 
