@@ -31,6 +31,10 @@
 #include "absl/functional/any_invocable.h"
 #include "rpc/server_call.h"
 
+namespace keel::base {
+struct TlsSubject;  // base/tls/session.h
+}
+
 namespace keel::rpc {
 
 struct HttpRequest {
@@ -41,6 +45,8 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;  // empty when it is streamed (Server::SetHttpHandler)
   std::string peer;  // "127.0.0.1:40112"
+  // Of the client, when it showed a certificate that was verified.
+  std::shared_ptr<const base::TlsSubject> certificate{};
 
   // The first header of that (lower-case) name; empty when there is none.
   std::string_view Header(std::string_view name) const {

@@ -32,7 +32,8 @@ class Http1Connection final : public ServerMember,
   Http1Connection(std::shared_ptr<ServerLoop> loop, Socket socket)
       : loop_(std::move(loop)),
         peer_(std::make_shared<const ServerPeer>(ServerPeer{
-            PeerName(socket), &loop_->io->loop(), loop_->mailbox, loop_->registry, std::nullopt})),
+            PeerName(socket), &loop_->io->loop(), loop_->mailbox, loop_->registry, std::nullopt,
+            socket.tls() != nullptr ? socket.tls()->peer_subject() : nullptr})),
         socket_(std::move(socket)) {}
 
   void Start(std::string_view first) {
@@ -146,6 +147,7 @@ class Http1Connection final : public ServerMember,
       request_.headers.emplace_back(std::move(name), std::string(field.value()));
     }
     request_.peer = peer_->name;
+    request_.certificate = peer_->certificate;
     const bool streamed = StreamsBody(*loop_->registry, request_);
     const size_t limit = loop_->registry->options.max_http_body_bytes;
     if (!streamed && head_parser_->content_length().value_or(0) > limit) {

@@ -47,7 +47,8 @@ ServerConnection::ServerConnection(std::shared_ptr<ServerLoop> loop, Socket sock
       options_(loop_->registry->options),
       peer_(std::make_shared<ServerPeer>(
           ServerPeer{peer_name(), &io().loop(), loop_->mailbox, loop_->registry,
-                     tls() != nullptr ? tls()->peer_common_name() : std::nullopt})),
+                     tls() != nullptr ? tls()->peer_common_name() : std::nullopt,
+                     tls() != nullptr ? tls()->peer_subject() : nullptr})),
       control_frames_(options_.control_frame_burst, options_.control_frames_per_second,
                       DeadlineWheel::Now()),
       resets_(options_.reset_burst, options_.resets_per_second, DeadlineWheel::Now()) {}

@@ -41,6 +41,7 @@ void ServerConnection::StartHttp(ServerStream& stream) {
     request.headers.emplace_back("content-type", std::move(stream.content_type));
   }
   request.peer = peer_->name;
+  request.certificate = peer_->certificate;
   if (!StreamsBody(*loop_->registry, request)) return;
   stream.streams_body = true;
   stream.paused = true;

@@ -88,6 +88,7 @@ struct ServerPeer {
   std::shared_ptr<ServerMailbox> mailbox;  // null for a call without a connection
   std::shared_ptr<const ServerRegistry> registry;
   std::optional<std::string> certificate_name;  // of the client's certificate, when it showed one
+  std::shared_ptr<const base::TlsSubject> certificate{};  // the same, whole; over HTTP/1.1 too
 };
 
 // A connection of either protocol, or one not yet told apart.

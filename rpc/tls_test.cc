@@ -10,7 +10,9 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/pki/authority.h"
 #include "base/strings.h"
+#include "base/temp_dir.h"
 #include "rpc/client.h"
 #include "rpc/server.h"
 #include "rpc/test_echo.h"
@@ -333,9 +335,13 @@ TEST_F(TlsTest, FilesAreTakenOverWhileConnectionsLive) {
 
 // A handshake with the ALPN protocols offered, on OpenSSL alone; then sends `request`.
 std::string WithProtocols(uint16_t port, std::string_view wire, const std::string& request,
-                          std::string* chosen) {
+                          std::string* chosen, const std::string& certificate = "") {
   RawClient client(port);
   SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  if (!certificate.empty()) {
+    SSL_CTX_use_certificate_file(context, (certificate + ".crt").c_str(), SSL_FILETYPE_PEM);
+    SSL_CTX_use_PrivateKey_file(context, (certificate + ".key").c_str(), SSL_FILETYPE_PEM);
+  }
   SSL* ssl = SSL_new(context);
   if (!wire.empty()) {
     SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(wire.data()),
@@ -382,6 +388,44 @@ TEST_F(TlsTest, AlpnAndHttp1) {
   const std::string both = WithProtocols(echo_->port, "", post + get, &chosen);
   EXPECT_THAT(both, HasSubstr("zzzz"));
   EXPECT_THAT(both, HasSubstr("GET /a ? b"));
+}
+
+// A server that asks for certificates takes who has none, and refuses who has a bad one.
+TEST_F(TlsTest, RequestedCertificatesNameTheClientToHttp) {
+  const base::TempDir dir;
+  const auto ca = base::Authority::Ensure(dir / "ca", "kubernetes").value();
+  ASSERT_TRUE(ca.EnsureFiles(dir / "server", {.hosts = {"127.0.0.1"}, .server = true}).ok());
+  const base::CertificateSpec jane{
+      .common_name = "jane", .organizations = {"dev", "system:masters"}, .client = true};
+  ASSERT_TRUE(ca.EnsureFiles(dir / "jane", jane).ok());
+  const auto stranger = base::Authority::Make("kubernetes").value();
+  ASSERT_TRUE(stranger.EnsureFiles(dir / "forged", jane).ok());
+  TlsOptions options;
+  options.cert_file = dir / "server.crt";
+  options.key_file = dir / "server.key";
+  options.trusted_ca_file = dir / "ca.crt";
+  options.request_client_cert = true;
+  options.protocols = {"h2", "http/1.1"};
+  server_tls_ = MakeContext(options, TlsRole::kServer);
+  echo_ = std::make_unique<EchoServer>(ServerOptions{}, 1);
+  echo_->server->SetHttpHandler([](HttpRequest request, HttpRespond respond) {
+    std::string who = "nobody";
+    if (request.certificate != nullptr) {
+      who = request.certificate->common_name;
+      for (const std::string& o : request.certificate->organizations) who += "," + o;
+    }
+    std::move(respond)({.body = who});
+  });
+  echo_->port = echo_->server->Listen("127.0.0.1", 0, server_tls_).value();
+  const std::string get = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  std::string chosen;
+  EXPECT_THAT(WithProtocols(echo_->port, "", get, &chosen), HasSubstr("nobody"));
+  EXPECT_THAT(WithProtocols(echo_->port, "", get, &chosen, dir / "jane"),
+              HasSubstr("jane,dev,system:masters"));
+  // TLS 1.3: the client learns of it only after its own handshake is done.
+  EXPECT_THAT(WithProtocols(echo_->port, "", get, &chosen, dir / "forged"),
+              testing::AnyOf("", "no handshake"));
+  EXPECT_TRUE(WaitForFailures(1));
 }
 
 TEST_F(TlsTest, StalledAndHalfClosedHandshakesEnd) {

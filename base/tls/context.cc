@@ -232,9 +232,10 @@ absl::StatusOr<std::shared_ptr<const TlsMaterial>> Load(const TlsOptions& option
     }
   }
   if (role == TlsRole::kServer) {
-    if (options.require_client_cert) {
+    if (options.require_client_cert || options.request_client_cert) {
       KEEL_RETURN_IF_ERROR(LoadTrust(context, options));
-      SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify);
+      const int must = options.require_client_cert ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+      SSL_CTX_set_verify(context, SSL_VERIFY_PEER | must, verify);
       if (!options.trusted_ca_file.empty()) {
         SSL_CTX_set_client_CA_list(context,
                                    SSL_load_client_CA_file(options.trusted_ca_file.c_str()));

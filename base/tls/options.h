@@ -27,6 +27,8 @@ struct TlsOptions {
 
   // Servers: who shows no certificate that verifies is turned away.
   bool require_client_cert = false;
+  // Servers: ask for a certificate, but take who has none; one that does not verify is turned away.
+  bool request_client_cert = false;
   // Of the other side's certificate, when not empty: one of these as common name, respectively one
   // of these as a host name that it is valid for. At most one of the two.
   std::vector<std::string> allowed_cns;

@@ -51,6 +51,16 @@ bool IsAddress(const std::string& host) {
   return !error;
 }
 
+std::string TextOfEntry(X509_NAME* name, int at) {
+  unsigned char* text = nullptr;
+  const int size =
+      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+  if (size < 0) return {};
+  std::string out(reinterpret_cast<char*>(text), static_cast<size_t>(size));
+  OPENSSL_free(text);
+  return out;
+}
+
 std::string CommonName(X509* certificate) {
   X509_NAME* const subject = X509_get_subject_name(certificate);
   // The last one is the most specific, as Go has it.
@@ -58,14 +68,7 @@ std::string CommonName(X509* certificate) {
   for (int next = -1; (next = X509_NAME_get_index_by_NID(subject, NID_commonName, next)) >= 0;) {
     at = next;
   }
-  if (at < 0) return {};
-  unsigned char* text = nullptr;
-  const int size =
-      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-  if (size < 0) return {};
-  std::string out(reinterpret_cast<char*>(text), static_cast<size_t>(size));
-  OPENSSL_free(text);
-  return out;
+  return at < 0 ? std::string() : TextOfEntry(subject, at);
 }
 
 bool IsFor(X509* certificate, const std::string& host) {
@@ -421,6 +424,18 @@ std::optional<std::string> TlsSession::peer_common_name() const {
   X509* const certificate = SSL_get0_peer_certificate(ssl_);
   if (certificate == nullptr || SSL_get_verify_mode(ssl_) == SSL_VERIFY_NONE) return std::nullopt;
   return CommonName(certificate);
+}
+
+std::shared_ptr<const TlsSubject> TlsSession::peer_subject() const {
+  X509* const certificate = SSL_get0_peer_certificate(ssl_);
+  if (certificate == nullptr || SSL_get_verify_mode(ssl_) == SSL_VERIFY_NONE) return nullptr;
+  auto subject = std::make_shared<TlsSubject>();
+  subject->common_name = CommonName(certificate);
+  X509_NAME* const name = X509_get_subject_name(certificate);
+  for (int at = -1; (at = X509_NAME_get_index_by_NID(name, NID_organizationName, at)) >= 0;) {
+    subject->organizations.push_back(TextOfEntry(name, at));
+  }
+  return subject;
 }
 
 TlsNames TlsSession::peer_names() const {

@@ -37,6 +37,12 @@ struct TlsMaterial {
   SSL_CTX* context = nullptr;
 };
 
+// Who a certificate says its owner is.
+struct TlsSubject {
+  std::string common_name;
+  std::vector<std::string> organizations;
+};
+
 // Names and addresses (as text) of a certificate's SAN.
 struct TlsNames {
   std::vector<std::string> names;
@@ -77,6 +83,8 @@ class TlsSession {
   std::string_view protocol() const;
   // The common name of the other side's certificate, if it showed one that was verified.
   std::optional<std::string> peer_common_name() const;
+  // The subject of the other side's certificate, if it showed one that was verified; null else.
+  std::shared_ptr<const TlsSubject> peer_subject() const;
   // What the other side's certificate, verified, may be used as; empty when it showed none.
   TlsNames peer_names() const;
   // "tls: certificate has expired".
