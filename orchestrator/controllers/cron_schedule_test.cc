@@ -71,19 +71,37 @@ TEST(CronSchedule, ZonesAndTheirChanges) {
 
 TEST(CronSchedule, NeverIsNever) {
   const CronSchedule schedule = *CronSchedule::Parse("0 0 31 2 *");
-  EXPECT_EQ(schedule.Next(At("2026-11-23T07:00:00Z"), absl::UTCTimeZone()),
-            absl::InfiniteFuture());
-  EXPECT_EQ(schedule.Latest(At("2020-11-23T07:00:00Z"), At("2026-11-23T07:00:00Z"),
-                            absl::UTCTimeZone()),
-            absl::InfinitePast());
+  EXPECT_EQ(schedule.Next(At("2026-11-23T07:00:00Z"), absl::UTCTimeZone()), absl::InfiniteFuture());
+  EXPECT_EQ(
+      schedule.Latest(At("2020-11-23T07:00:00Z"), At("2026-11-23T07:00:00Z"), absl::UTCTimeZone()),
+      absl::InfinitePast());
 }
 
 TEST(CronSchedule, RefusesWhatIsNone) {
-  for (const char* text :
-       {"", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *",
-        "* * * 0 *", "* * * 13 *", "* * * * 7", "*/0 * * * *", "5-1 * * * *", "1-2-3 * * * *",
-        "1/2/3 * * * *", "x * * * *", "-1 * * * *", "1, * * * *", "* * * * mo", "@never", "@every",
-        "@every x", "@every -1h", "TZ=UTC * * * * *", "jan * * * *"}) {
+  for (const char* text : {"",
+                           "* * * *",
+                           "* * * * * *",
+                           "60 * * * *",
+                           "* 24 * * *",
+                           "* * 0 * *",
+                           "* * 32 * *",
+                           "* * * 0 *",
+                           "* * * 13 *",
+                           "* * * * 7",
+                           "*/0 * * * *",
+                           "5-1 * * * *",
+                           "1-2-3 * * * *",
+                           "1/2/3 * * * *",
+                           "x * * * *",
+                           "-1 * * * *",
+                           "1, * * * *",
+                           "* * * * mo",
+                           "@never",
+                           "@every",
+                           "@every x",
+                           "@every -1h",
+                           "TZ=UTC * * * * *",
+                           "jan * * * *"}) {
     EXPECT_EQ(CronSchedule::Parse(text).status().code(), absl::StatusCode::kInvalidArgument)
         << text;
   }
@@ -127,8 +145,8 @@ RandomField AnyField(int min, int max) {
 RC_GTEST_PROP(CronScheduleProperty, NextIsTheFirstMinuteThatMatches, ()) {
   const RandomField minute = AnyField(0, 59), hour = AnyField(0, 23), day = AnyField(1, 31),
                     month = AnyField(1, 12), weekday = AnyField(0, 6);
-  const std::string text = base::StrCat(minute.text, " ", hour.text, " ", day.text, " ",
-                                        month.text, " ", weekday.text);
+  const std::string text =
+      base::StrCat(minute.text, " ", hour.text, " ", day.text, " ", month.text, " ", weekday.text);
   const auto schedule = CronSchedule::Parse(text);
   RC_ASSERT(schedule.ok());
   const auto matches = [&](const absl::CivilMinute& t) {
