@@ -51,6 +51,8 @@ struct ClientConfig {
   std::string ca_file{}, cert_file{}, key_file{};
   std::string token{};       // a bearer token, if not empty
   std::string token_file{};  // read again when it changes
+  bool insecure_skip_tls_verify = false;
+  std::string tls_server_name{};  // to be found in the servers' certificates instead of the host
   std::string user_agent = "keel";
   size_t max_connections = 16;
   base::Duration timeout = std::chrono::seconds(30);  // of a request that is no watch

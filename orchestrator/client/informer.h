@@ -38,7 +38,8 @@ struct ObjectKey {
     return H::combine(std::move(h), key.ns, key.name);
   }
 };
-ObjectKey KeyOf(const json::object& object);  // from its metadata
+ObjectKey KeyOf(const json::object& object);     // from its metadata
+uint64_t VersionOf(const json::object& object);  // metadata.resourceVersion; 0 when it is no number
 
 // The object itself.
 struct RawObject {
@@ -50,10 +51,12 @@ struct InformerOptions {
   std::string ns{};  // empty: all namespaces
   std::string label_selector{};
   std::string field_selector{};
-  size_t page_size = 5000;  // of the list
+  size_t page_size = 1000;  // of the list: what is in memory as JSON at once
 };
 
-// The part that knows no T: lists in pages, watches with bookmarks, backs off, relists.
+// The part that knows no T: lists in pages (the first time from what the server has at hand, after
+// its history ran out from what is newest), watches with bookmarks, backs off with jitter, lists
+// again when history has gone.
 class Reflector {
  public:
   class Sink {
@@ -94,31 +97,31 @@ class Informer : private Reflector::Sink {
   }
   std::shared_ptr<const T> Share(const ObjectKey& key) const {
     auto found = objects_.find(key);
-    return found == objects_.end() ? nullptr : found->second;
+    return found == objects_.end() ? nullptr : std::shared_ptr<const T>(found->second);
   }
-  const absl::flat_hash_map<ObjectKey, std::shared_ptr<const T>>& objects() const {
-    return objects_;
-  }
+  // An object, and what else is known of it. Reads as the pointer that it is.
+  struct Held : std::shared_ptr<const T> {
+    uint64_t version = 0;  // metadata.resourceVersion
+    uint32_t list = 0;     // the last list that had it
+  };
+  const absl::flat_hash_map<ObjectKey, Held>& objects() const { return objects_; }
 
  private:
-  void ListBegins() override { listed_.clear(); }
-  void Listed(const json::object& object) override {
-    ObjectKey key = KeyOf(object);
-    listed_[key] = true;
-    Set(key, object);
-  }
+  void ListBegins() override { ++list_; }
+  void Listed(const json::object& object) override { Set(KeyOf(object), object); }
   void ListEnds() override {
     std::vector<ObjectKey> gone;
-    for (const auto& [key, object] : objects_) {
-      if (!listed_.contains(key)) gone.push_back(key);
+    for (const auto& [key, held] : objects_) {
+      if (held.list != list_) gone.push_back(key);
     }
     for (const ObjectKey& key : gone) Erase(key);
-    listed_.clear();
     if (!std::exchange(synced_, true) && on_synced_) on_synced_();
   }
   void Changed(const json::object& object, bool deleted) override {
     const ObjectKey key = KeyOf(object);
     if (deleted) {
+      // What it was at its end may say more than the last change.
+      Replace(key, object);
       Erase(key);
     } else {
       Set(key, object);
@@ -126,10 +129,22 @@ class Informer : private Reflector::Sink {
   }
 
   void Set(const ObjectKey& key, const json::object& object) {
+    const uint64_t version = VersionOf(object);
+    Held& held = objects_[key];
+    held.list = list_;
+    // Listed again, and nothing happened to it meanwhile.
+    if (held != nullptr && held.version == version && version != 0) return;
+    held.version = version;
     auto now = std::make_shared<const T>(T::Parse(object));
-    auto& slot = objects_[key];
-    const std::shared_ptr<const T> before = std::exchange(slot, now);
+    const std::shared_ptr<const T> before = held;
+    static_cast<std::shared_ptr<const T>&>(held) = now;
     for (const Handler& handler : handlers_) handler(key, before.get(), now.get());
+  }
+  void Replace(const ObjectKey& key, const json::object& object) {
+    auto found = objects_.find(key);
+    if (found == objects_.end()) return;
+    static_cast<std::shared_ptr<const T>&>(found->second) =
+        std::make_shared<const T>(T::Parse(object));
   }
   void Erase(const ObjectKey& key) {
     auto found = objects_.find(key);
@@ -145,8 +160,8 @@ class Informer : private Reflector::Sink {
   std::vector<Handler> handlers_;
   std::function<void()> on_synced_;
   bool synced_ = false;
-  absl::flat_hash_map<ObjectKey, std::shared_ptr<const T>> objects_;
-  absl::flat_hash_map<ObjectKey, bool> listed_;  // during a list
+  uint32_t list_ = 0;
+  absl::flat_hash_map<ObjectKey, Held> objects_;
   std::unique_ptr<Reflector> reflector_;
 };
 

@@ -23,6 +23,7 @@
 // a ManualLoop that is the test's thread.
 #pragma once
 
+#include <concepts>
 #include <deque>
 #include <functional>
 #include <map>
@@ -67,7 +68,10 @@ class FakeApi final : public ApiClient {
   // Creates or replaces the whole object, status and all; fills in what a create would. Returns it
   // as it is stored. REQUIRES: it parses and has metadata.name.
   json::object Put(const Resource& r, const json::value& object);
-  json::object Put(const Resource& r, std::string_view text);
+  template <std::convertible_to<std::string_view> Text>
+  json::object Put(const Resource& r, const Text& text) {
+    return PutText(r, text);
+  }
   // Changes a stored object. REQUIRES: it exists.
   void Edit(const Resource& r, std::string_view ns, std::string_view name,
             const std::function<void(json::object& object)>& edit);
@@ -112,6 +116,7 @@ class FakeApi final : public ApiClient {
     int64_t revision = 0;
   };
 
+  json::object PutText(const Resource& r, std::string_view text);
   absl::StatusOr<json::value> Serve(const Request& request);
   absl::StatusOr<json::value> ListObjects(const Request& request);
   absl::StatusOr<json::value> CreateObject(const Request& request);
@@ -122,21 +127,29 @@ class FakeApi final : public ApiClient {
   absl::StatusOr<json::value> Discover(std::string_view path) const;
 
   static Key KeyOfRequest(const Request& request);
-  void Store(const Key& key, json::object value);  // counts the revision and tells watches
+  // Fills in what the server gives a new object.
+  void Complete(const Request& request, json::object& object);
+  // Counts the revision and tells watches. An object that is deleted and has nothing left that
+  // holds it goes instead.
+  void Store(const Resource& r, const Key& key, json::object value);
   void EraseKey(const Key& key);
-  void Tell(Event event);
+  void Tell(std::string_view type, const Key& key, const json::object& object);
   void Deliver();
-  static bool Selected(const Request& request, const json::object& object);
 
   base::Loop& loop_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::map<Key, Object> objects_;
-  std::map<std::string, std::pair<Resource, std::string>> known_;  // by plural.group: with its kind
+  // Of discovery: what there ever was an object of.
+  struct Known {
+    std::string kind;
+    bool namespaced = false;
+  };
+  std::map<Resource, Known> known_;
   int64_t revision_ = 1;
   int64_t compacted_ = 0;
   uint64_t next_uid_ = 1;
   bool hold_ = false;
-  bool delivering_ = false;
+  bool delivery_posted_ = false;
   std::deque<std::shared_ptr<const Event>> history_;
   std::vector<std::shared_ptr<Watcher>> watches_;
 };
