@@ -57,6 +57,7 @@ struct Plan {
   std::vector<Request> requests;       // in order; of a kind and verb several at once
   std::vector<Note> notes;             // told whatever comes of the requests
   std::optional<json::object> status;  // the object's new one, when it differs
+  bool status_needs_requests = false;  // not written when one of the requests failed
   absl::Duration again =
       absl::InfiniteDuration();  // reconcile again after that, if nothing happens
 
