@@ -36,7 +36,7 @@ struct AccessOptions {
   // PEM; signs new tokens (and counts among the above). Empty: TokenRequest is refused.
   std::string service_account_signing_key_file{};
   std::string service_account_issuer = "https://kubernetes.default.svc";
-  std::vector<std::string> api_audiences{};  // empty: the issuer
+  std::vector<std::string> api_audiences{};                                    // empty: the issuer
   absl::Duration service_account_max_token_expiration = absl::ZeroDuration();  // 0: no bound
   // "AlwaysAllow", "AlwaysDeny", "Node", "RBAC": the first that allows decides.
   std::vector<std::string> authorization_modes = {"Node", "RBAC"};
