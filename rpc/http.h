@@ -76,6 +76,7 @@ class HttpAnswer {
   virtual ~HttpAnswer() = default;
   virtual void Respond(HttpResponse response) = 0;
   virtual void Stream(HttpResponse head, HttpStreamFactory factory) = 0;
+  virtual void Upgrade(HttpStreamFactory factory) = 0;
 };
 struct HttpReply;
 }  // namespace internal
@@ -93,6 +94,11 @@ class HttpRespond {
   // Answers with a head and then what the call sends. A HEAD request gets the head alone, and the
   // factory is not called. REQUIRES: head.body is empty.
   void Stream(HttpResponse head, HttpStreamFactory factory) &&;
+  // Gives the HTTP/1.1 connection over to another protocol: what the call sends goes out as it is
+  // and begins with the answer's own head (101 Switching Protocols), what the client sends from now
+  // on comes to OnMessage as it arrives. The connection closes when the call has ended. A request
+  // over HTTP/2 or HTTP/1.0 is answered 400, and the factory is not called.
+  void Upgrade(HttpStreamFactory factory) &&;
 
  private:
   std::unique_ptr<internal::HttpReply> reply_;  // null once answered, and when moved from

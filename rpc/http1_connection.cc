@@ -75,6 +75,9 @@ class Http1Connection final : public ServerMember,
     void Stream(HttpResponse head, HttpStreamFactory factory) override {
       if (!connection_->closed_) connection_->StartStream(std::move(head), std::move(factory));
     }
+    void Upgrade(HttpStreamFactory factory) override {
+      if (!connection_->closed_) connection_->StartUpgrade(std::move(factory));
+    }
 
    private:
     const std::shared_ptr<Http1Connection> connection_;
@@ -241,19 +244,30 @@ class Http1Connection final : public ServerMember,
         keep_alive_ ? "" : "Connection: close\r\n");
     for (const auto& [name, value] : head.headers) text += base::StrCat(name, ": ", value, "\r\n");
     text += "\r\n";
-    // A peer that vanishes without a word shows in the end.
-    error_code ignored;
-    socket_.set_option(boost::asio::socket_base::keep_alive(true), ignored);
-    const auto answer =
-        std::make_shared<Http1Stream>(shared_from_this(), chunked, pieces_.has_value());
-    answer_ = answer;
-    answer->Start(peer_, std::move(text), std::move(factory));
+    StartAnswer(chunked, pieces_.has_value(), std::move(text), std::move(factory));
     if (closed_) return;
     if (pieces_) {
       ReadPiece();
     } else {
       WatchClient();
     }
+  }
+
+  void StartUpgrade(HttpStreamFactory factory) {
+    if (version_ < 11 || pieces_) return Write(NoUpgrade());
+    keep_alive_ = false;
+    upgraded_ = true;
+    StartAnswer(/*chunked=*/false, /*streams_body=*/true, {}, std::move(factory));
+    if (!closed_) ReadRaw();
+  }
+
+  void StartAnswer(bool chunked, bool streams_body, std::string head, HttpStreamFactory factory) {
+    // A peer that vanishes without a word shows in the end.
+    error_code ignored;
+    socket_.set_option(boost::asio::socket_base::keep_alive(true), ignored);
+    const auto answer = std::make_shared<Http1Stream>(shared_from_this(), chunked, streams_body);
+    answer_ = answer;
+    answer->Start(peer_, std::move(head), std::move(factory));
   }
 
   // Http1Stream::Connection:
@@ -263,6 +277,7 @@ class Http1Connection final : public ServerMember,
   }
   void OnReadingResumed() override {
     if (pieces_) ReadPiece();
+    if (upgraded_) ReadRaw();
   }
 
   void WriteSome() {
@@ -330,6 +345,32 @@ class Http1Connection final : public ServerMember,
     if (!closed_) ReadPiece();
   }
 
+  // Brings what comes on an upgraded connection to the answer's stream.
+  void ReadRaw() {
+    if (reading_piece_ || closed_ || answer_ == nullptr || !answer_->wants_body()) return;
+    reading_piece_ = true;
+    if (buffer_.size() > 0) return OnRaw({}, 0);
+    socket_.async_read_some(buffer_.prepare(kReadBytes),
+                            [self = shared_from_this()](error_code error, size_t bytes) {
+                              self->buffer_.commit(bytes);
+                              self->OnRaw(error, bytes);
+                            });
+  }
+
+  void OnRaw(error_code error, size_t bytes) {
+    reading_piece_ = false;
+    if (closed_) return;
+    loop_->counters.bytes_received.Add(bytes);
+    if (error) return CloseNow();
+    const auto answer = answer_;
+    if (answer == nullptr) return;  // ended meanwhile
+    const auto data = buffer_.cdata();
+    piece_.assign(static_cast<const char*>(data.data()), data.size());
+    buffer_.consume(piece_.size());
+    answer->Body(piece_);
+    ReadRaw();
+  }
+
   // The request is read: what comes now is the client's going away, or its next request, which
   // waits. (Behind that, only a write that fails tells of a client that has gone.)
   void WatchClient() {
@@ -374,6 +415,7 @@ class Http1Connection final : public ServerMember,
   bool busy_ = false;  // a request is being answered
   bool watching_ = false;
   bool reading_piece_ = false;
+  bool upgraded_ = false;  // to another protocol, for the rest of its life
   bool draining_ = false;
   bool closed_ = false;
 };

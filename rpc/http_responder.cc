@@ -33,6 +33,10 @@ void CallHttpHandler(const ServerRegistry& registry, HttpRequest request,
   registry.http_handler(std::move(request), std::move(respond));
 }
 
+HttpResponse NoUpgrade() {
+  return {.status = 400, .body = "only a connection of HTTP/1.1 can be upgraded\n"};
+}
+
 }  // namespace internal
 
 HttpRespond::HttpRespond(std::unique_ptr<internal::HttpReply> reply) : reply_(std::move(reply)) {}
@@ -63,6 +67,16 @@ void HttpRespond::Stream(HttpResponse head, HttpStreamFactory factory) && {
                             factory = std::move(factory)]() mutable {
     answer->Stream(std::move(head), std::move(factory));
   });
+}
+
+void HttpRespond::Upgrade(HttpStreamFactory factory) && {
+  const auto reply = std::move(reply_);
+  if (reply == nullptr) return;
+  if (reply->mailbox->InLoop()) return reply->answer->Upgrade(std::move(factory));
+  reply->mailbox->PostTask(
+      [answer = std::move(reply->answer), factory = std::move(factory)]() mutable {
+        answer->Upgrade(std::move(factory));
+      });
 }
 
 }  // namespace keel::rpc

@@ -20,4 +20,7 @@ bool StreamsBody(const ServerRegistry& registry, const HttpRequest& head);
 void CallHttpHandler(const ServerRegistry& registry, HttpRequest request,
                      std::shared_ptr<ServerMailbox> mailbox, std::unique_ptr<HttpAnswer> answer);
 
+// What Upgrade answers where there is no connection to give over.
+HttpResponse NoUpgrade();
+
 }  // namespace keel::rpc::internal

@@ -19,6 +19,7 @@ class Answer final : public HttpAnswer {
   void Stream(HttpResponse head, HttpStreamFactory factory) override {
     ServerConnection::StreamHttp(*call_, std::move(head), std::move(factory));
   }
+  void Upgrade(HttpStreamFactory) override { Respond(NoUpgrade()); }
 
  private:
   const ServerCallPtr call_;
