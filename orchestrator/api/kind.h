@@ -45,9 +45,9 @@ Column AgeColumn();
 // The text at a path, "<none>"... as given when missing.
 Column TextColumn(std::string name, std::vector<std::string> path, std::string missing = "",
                   int priority = 0);
-// "5d3h", "<unknown>" for an empty text: kubectl's short durations.
+// kubectl's short durations: "5d3h".
 std::string HumanDuration(absl::Duration duration);
-std::string AgeOf(std::string_view rfc3339, absl::Time now);
+std::string AgeOf(std::string_view rfc3339, absl::Time now);  // "<unknown>" for an empty text
 
 // Where `scale` reads and writes; empty: the kind has no such subresource.
 struct ScalePaths {
@@ -68,14 +68,20 @@ struct Kind {
   std::vector<std::string> categories{};  // "all"
   bool namespaced = true;
 
-  // The schema's text (schema.h): the top type, named like the kind, and the types that only it
-  // uses. Types that several kinds use stand in orchestrator/kinds/common_types.cc.
+  // Only POSTed, never stored (reviews): no list, get, watch, update or delete; the answer is the
+  // object with its status filled in.
+  bool create_only = false;
+
+  // The schema's text (schema.h): the top type, named like the kind (where another version has that
+  // name already: kind and version, "HorizontalPodAutoscalerV1"), and the types that only it uses.
+  // Types that several kinds use stand in orchestrator/kinds/common.
   std::string types{};
-  // Instead of `types`, for kinds made at run time.
+  // Instead of `types`, for kinds made at run time. In a registry it is set for every kind.
   std::shared_ptr<const Schema> own_schema{};
 
-  // After the name; empty: name and age.
+  // After the name; empty: only the age.
   std::vector<Column> columns{};
+  bool name_column_first = true;  // false: `columns` holds the name's too (events: the last one)
 
   bool has_status = false;  // the subresource; create and update leave status alone, status only it
   ScalePaths scale{};
@@ -129,10 +135,12 @@ class KindRegistry {
   std::shared_ptr<const Kind> Stored(const Kind& kind) const;
   // In the order of groups and versions in which discovery lists them.
   std::vector<std::shared_ptr<const Kind>> All() const;
-  const Schema& SchemaOf(const Kind& kind) const;  // apiVersion, kind and metadata included
+  // apiVersion, kind and metadata included. REQUIRES: `kind` is out of this registry.
+  const Schema& SchemaOf(const Kind& kind) const;
   const TypeRegistry& types() const { return *types_; }
 
   // Kinds of CustomResourceDefinitions. Add replaces one of the same group, version and plural.
+  // The fields apiVersion, kind and metadata are added to its own_schema. REQUIRES: own_schema.
   void Add(Kind kind);
   void RemoveGroupResource(std::string_view group, std::string_view plural);
   // Grows with each Add and Remove: what was derived (OpenAPI, discovery) is old then.

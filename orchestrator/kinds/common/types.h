@@ -1,0 +1,16 @@
+// The texts of types (schema.h) that several kinds use, by noun.
+#pragma once
+
+namespace keel::orchestrator {
+
+extern const char kMetaTypes[];       // ObjectMeta, LabelSelector, references, conditions
+extern const char kScaleTypes[];      // what subresources are posted as: Scale, Binding, ...
+extern const char kContainerTypes[];  // Container, Probe, Lifecycle, EnvVar, ...
+extern const char kSecurityTypes[];   // SecurityContext, PodSecurityContext, ...
+extern const char kVolumeTypes[];     // Volume and its sources
+extern const char kClaimTypes[];      // PersistentVolumeClaimSpec and its status
+extern const char kPlacementTypes[];  // Affinity, Toleration, TopologySpreadConstraint, ...
+extern const char kPodTypes[];        // PodSpec, PodTemplateSpec
+extern const char kPodStatusTypes[];  // PodStatus, ContainerStatus
+
+}  // namespace keel::orchestrator
