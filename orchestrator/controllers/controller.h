@@ -22,18 +22,20 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "orchestrator/client/api_client.h"
 #include "orchestrator/client/event_recorder.h"
 #include "orchestrator/controllers/pod_cache.h"
+#include "orchestrator/controllers/shared_informers.h"
 
 namespace keel::orchestrator {
 
 struct ControllerContext {
   ApiClient& client;
   base::Loop& loop;
-  PodCache& pods;  // started by the frame; its handlers are added in constructors
+  // Started by the frame; handlers are added in constructors of controllers.
+  PodCache& pods;
+  SharedInformers& shared;
   EventRecorder& events;
   std::function<absl::Time()> now;  // wall clock
   // --concurrent-deployment-syncs and like: by the flag's middle ("deployment"); `otherwise` when
@@ -51,7 +53,7 @@ struct ControllerContext {
 class Controller {
  public:
   virtual ~Controller() = default;
-  // Once; when the cache of pods holds the whole list.
+  // Once; when the cache of pods and the shared informers hold their whole lists.
   virtual void Start() = 0;
 };
 

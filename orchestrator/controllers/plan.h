@@ -40,7 +40,10 @@ struct Note {
 };
 
 struct Request {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"  // the client has media types of the same names
   enum class Verb : uint8_t { kCreate, kDelete, kMergePatch, kStrategicPatch, kUpdate };
+#pragma GCC diagnostic pop
   Verb verb = Verb::kCreate;
   ResourceRef resource;
   std::string ns{}, name{};   // `name` empty: the server makes one (generateName)

@@ -35,7 +35,7 @@ class PodCache {
   const auto& objects() const { return informer_.objects(); }
 
   using Keys = absl::flat_hash_set<ObjectKey>;
-  // Pods whose controller, or an owner beside it, is `uid`. All sets last until the next change.
+  // Pods whose controller is `uid`. All sets last until the next change.
   const Keys& OwnedBy(std::string_view uid) const { return At(by_owner_, uid); }
   // Pods of that namespace that no controller owns.
   const Keys& Orphans(std::string_view ns) const { return At(orphans_, ns); }
