@@ -1,0 +1,212 @@
+#include "orchestrator/apiserver/api_server.h"
+
+#include <algorithm>
+
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "base/tls/session.h"
+#include "orchestrator/apiserver/subresources.h"
+
+namespace keel::orchestrator {
+
+namespace {
+
+CacheOptions CacheOptionsOf(const ApiServerOptions& options, const KindRegistry& kinds) {
+  CacheOptions out = options.cache;
+  out.prefix = options.prefix;
+  out.fields_of = [&kinds](std::string_view resource) -> std::vector<std::string> {
+    for (const auto& kind : kinds.All()) {
+      if (kind->resource() != resource) continue;
+      const auto stored = kinds.Stored(*kind);
+      return stored == nullptr ? kind->selectable_fields : stored->selectable_fields;
+    }
+    return {};
+  };
+  return out;
+}
+
+bool IsDiscovery(std::string_view path) {
+  return path == "/api" || path == "/apis" || path.starts_with("/api/") ||
+         path.starts_with("/apis/");
+}
+
+}  // namespace
+
+ApiServer::ApiServer(base::Loop& loop, Store& store, KindRegistry& kinds, ApiServerOptions options)
+    : cache_(loop, store, CacheOptionsOf(options, kinds)),
+      context_{.loop = loop, .store = store, .cache = cache_, .kinds = kinds},
+      objects_(context_),
+      discovery_(kinds) {}
+
+void ApiServer::Start(absl::AnyInvocable<void()> done) { cache_.Start(std::move(done)); }
+
+void ApiServer::Handle(rpc::HttpRequest http, rpc::HttpRespond respond) {
+  auto info = ParseRequestInfo(http.method, http.path, http.query);
+  const base::TimePoint begun = context_.loop.Now();
+  const RequestInfo told = info.ok() ? *info : RequestInfo();
+  metrics_.Begun(told);
+  auto request =
+      std::make_shared<Request>(std::move(http), std::move(respond), [this, told, begun](int code) {
+        metrics_.Answered(told, code, context_.loop.Now() - begun);
+      });
+  if (!info.ok()) return request->Fail(info.status());
+  request->info = *std::move(info);
+  auto format = NegotiateOutput(request->http.Header("accept"),
+                                !request->info.is_resource && IsDiscovery(request->info.path));
+  if (!format.ok() && request->info.is_resource) return request->Fail(format.status());
+  if (format.ok()) request->format = *std::move(format);
+  if (request->info.query.Flag("pretty")) request->format.pretty = true;
+  if (absl::Status status = Admit(*request); !status.ok()) return request->Fail(status);
+  Serve(std::move(request));
+}
+
+absl::Status ApiServer::Admit(Request& request) {
+  if (context_.authenticator == nullptr) {
+    request.user = {.name = "system:admin", .groups = {"system:masters", "system:authenticated"}};
+    return absl::OkStatus();
+  }
+  std::optional<PeerCertificate> certificate;
+  if (request.http.certificate != nullptr) {
+    certificate = PeerCertificate{request.http.certificate->common_name,
+                                  request.http.certificate->organizations};
+  }
+  KEEL_ASSIGN_OR_RETURN(request.user,
+                        context_.authenticator->Authenticate(
+                            certificate, request.http.Header("authorization"), absl::Now()));
+  if (context_.authorizer == nullptr) return absl::OkStatus();
+  return context_.authorizer->Authorize(request.info.AttributesFor(request.user));
+}
+
+void ApiServer::Serve(RequestPtr request) {
+  if (!request->info.is_resource) return ServePath(std::move(request));
+  if (cache_.ready()) return ServeResource(std::move(request));
+  cache_.WhenAt(1, [this, request](absl::Status status) {
+    if (!status.ok()) return request->Fail(Unavailable("the cache is not loaded yet"));
+    ServeResource(request);
+  });
+}
+
+void ApiServer::ServeResource(RequestPtr request) {
+  RequestInfo& info = request->info;
+  KindPtr kind = context_.kinds.FindByResource(info.group, info.version, info.resource);
+  if (kind == nullptr) return request->Fail(NoSuchPath());
+  if (!kind->namespaced) {
+    if (!info.ns.empty() && info.resource != "namespaces") return request->Fail(NoSuchPath());
+    info.ns.clear();
+  } else if (info.ns.empty() && !info.name.empty() && info.verb != "list" && info.verb != "watch") {
+    return request->Fail(NoSuchPath());
+  }
+  if (!info.subresource.empty()) return ServeSubresource(std::move(request), std::move(kind));
+  const std::vector<std::string> verbs = VerbsOf(*kind);
+  if (std::find(verbs.begin(), verbs.end(), info.verb) == verbs.end()) {
+    return request->Fail(MethodNotSupported(kind->resource(), info.verb));
+  }
+  if (info.verb == "get") return objects_.Get(std::move(request), std::move(kind));
+  if (info.verb == "list") return objects_.List(std::move(request), std::move(kind));
+  if (info.verb == "watch") return objects_.Watch(std::move(request), std::move(kind));
+  if (info.verb == "create") return objects_.Create(std::move(request), std::move(kind));
+  if (info.verb == "update" && !info.name.empty()) {
+    return objects_.Update(std::move(request), std::move(kind));
+  }
+  if (info.verb == "patch" && !info.name.empty()) {
+    return objects_.Patch(std::move(request), std::move(kind));
+  }
+  if (info.verb == "delete") return objects_.Delete(std::move(request), std::move(kind));
+  if (info.verb == "deletecollection") {
+    return objects_.DeleteCollection(std::move(request), std::move(kind));
+  }
+  request->Fail(MethodNotSupported(kind->resource(), info.verb));
+}
+
+void ApiServer::ServeSubresource(RequestPtr request, KindPtr kind) {
+  const RequestInfo& info = request->info;
+  const std::vector<Subresource> known = SubresourcesOf(*kind);
+  const auto found = std::find_if(known.begin(), known.end(), [&info](const Subresource& sub) {
+    return sub.name == info.subresource;
+  });
+  if (found == known.end()) return request->Fail(NoSuchPath());
+  if (std::find(found->verbs.begin(), found->verbs.end(), info.verb) == found->verbs.end()) {
+    return request->Fail(
+        MethodNotSupported(base::StrCat(kind->resource(), "/", info.subresource), info.verb));
+  }
+  if (info.subresource == "status") {
+    if (info.verb == "get") return objects_.Get(std::move(request), std::move(kind));
+    if (info.verb == "update") return objects_.Update(std::move(request), std::move(kind));
+    return objects_.Patch(std::move(request), std::move(kind));
+  }
+  request->Fail(
+      ApiError{.code = 501,
+               .reason = "NotImplemented",
+               .message = base::StrCat("the subresource ", info.subresource, " is not served yet")}
+          .ToStatus());
+}
+
+void ApiServer::ServePath(RequestPtr request) {
+  const std::string& path = request->info.path;
+  if (request->http.method != "GET" && request->http.method != "HEAD") {
+    return request->Fail(NoSuchPath());
+  }
+  if (path == "/version" || path == "/version/") {
+    return request->SendJson(200, json::object{{"major", "1"},
+                                               {"minor", "35"},
+                                               {"gitVersion", "v1.35.0+keel"},
+                                               {"gitCommit", ""},
+                                               {"gitTreeState", "clean"},
+                                               {"buildDate", "2026-11-23T00:00:00Z"},
+                                               {"goVersion", "C++20"},
+                                               {"compiler", "g++"},
+                                               {"platform", "linux/amd64"}});
+  }
+  if (path == "/metrics") {
+    return request->Send(200, "text/plain; version=0.0.4; charset=utf-8", metrics_.Text(cache_));
+  }
+  for (const char* health : {"/healthz", "/livez", "/readyz"}) {
+    if (path.starts_with(health)) return ServeHealth(*request);
+  }
+  if (auto answer = discovery_.Answer(path, request->format)) {
+    if (request->format.as == OutputAs::kDiscovery) {
+      return request->Send(200,
+                           base::StrCat("application/json;g=apidiscovery.k8s.io;v=",
+                                        request->format.as_version, ";as=APIGroupDiscoveryList"),
+                           ToJson(*answer));
+    }
+    return request->SendJson(200, *answer);
+  }
+  if (path == "/") {
+    json::array paths;
+    for (const char* known : {"/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics",
+                              "/openapi/v2", "/openapi/v3", "/readyz", "/version"}) {
+      paths.push_back(known);
+    }
+    return request->SendJson(200, json::object{{"paths", std::move(paths)}});
+  }
+  request->Fail(NoSuchPath());
+}
+
+void ApiServer::ServeHealth(Request& request) {
+  // /readyz, /readyz/etcd, /readyz?verbose
+  const std::string& path = request.info.path;
+  const size_t slash = path.find('/', 1);
+  const std::string endpoint = path.substr(1, slash == std::string::npos ? slash : slash - 1);
+  const std::string only = slash == std::string::npos ? "" : path.substr(slash + 1);
+  std::vector<std::pair<std::string, bool>> checks = {{"ping", true}};
+  if (endpoint != "livez") {
+    checks.emplace_back("etcd", cache_.ready());
+    checks.emplace_back("informer-sync", cache_.ready());
+  }
+  std::string text;
+  bool all = true, found = only.empty();
+  for (const auto& [name, ok] : checks) {
+    if (!only.empty() && name != only) continue;
+    found = true;
+    all = all && ok;
+    text += base::StrCat(ok ? "[+]" : "[-]", name, ok ? " ok\n" : " failed: reason withheld\n");
+  }
+  if (!found) return request.Fail(NoSuchPath());
+  text += base::StrCat(endpoint, all ? " check passed\n" : " check failed\n");
+  const bool verbose = request.info.query.Has("verbose") || !all;
+  request.Send(all ? 200 : 500, "text/plain; charset=utf-8", verbose ? text : "ok");
+}
+
+}  // namespace keel::orchestrator

@@ -1,0 +1,61 @@
+// The API server: Kubernetes' REST API over a store, as a library.
+//
+//   ApiServer server(loop, *store, *kinds, options);
+//   server.Start([] { ... ready ... });
+//   rpc_server.SetHttpHandler([&](rpc::HttpRequest request, rpc::HttpRespond respond) {
+//     server.Handle(std::move(request), std::move(respond));
+//   });
+//
+// Thread-safety: on its loop only; the rpc::Server's connections must be of that loop. The store,
+// the kinds and the gates outlive it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/loop.h"
+#include "orchestrator/apiserver/context.h"
+#include "orchestrator/apiserver/discovery.h"
+#include "orchestrator/apiserver/object_api.h"
+#include "orchestrator/apiserver/request.h"
+#include "orchestrator/apiserver/server_metrics.h"
+#include "rpc/http.h"
+
+namespace keel::orchestrator {
+
+struct ApiServerOptions {
+  std::string prefix = "/registry";
+  CacheOptions cache{};
+};
+
+class ApiServer {
+ public:
+  ApiServer(base::Loop& loop, Store& store, KindRegistry& kinds, ApiServerOptions options);
+
+  // Loads the cache; `done` once it is whole. Requests before that wait for it.
+  void Start(absl::AnyInvocable<void()> done);
+  void Handle(rpc::HttpRequest http, rpc::HttpRespond respond);
+
+  ServerContext& context() { return context_; }
+  Cache& cache() { return cache_; }
+  ObjectApi& objects() { return objects_; }
+
+ private:
+  absl::Status Admit(Request& request);
+  void Serve(RequestPtr request);
+  void ServeResource(RequestPtr request);
+  void ServeSubresource(RequestPtr request, KindPtr kind);
+  void ServePath(RequestPtr request);
+  void ServeHealth(Request& request);
+
+  Cache cache_;
+  ServerContext context_;
+  ObjectApi objects_;
+  Discovery discovery_;
+  ServerMetrics metrics_;
+};
+
+}  // namespace keel::orchestrator

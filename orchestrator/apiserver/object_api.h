@@ -1,0 +1,89 @@
+// What can be done with the objects of a kind over HTTP: one method per verb and subresource.
+//
+// Each is called with a request that has passed authentication and authorization, and answers it at
+// some time. The files: reads.cc, list.cc, watch.cc, create.cc, update.cc, delete.cc and one per
+// subresource.
+//
+// Thread-safety: on the server's loop only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "orchestrator/apiserver/context.h"
+#include "orchestrator/apiserver/delete_rules.h"
+#include "orchestrator/apiserver/presenter.h"
+#include "orchestrator/apiserver/request.h"
+#include "orchestrator/apiserver/writer.h"
+
+namespace keel::orchestrator {
+
+using KindPtr = std::shared_ptr<const Kind>;
+
+struct PageRead;
+
+class ObjectApi {
+ public:
+  explicit ObjectApi(ServerContext& context)
+      : context_(context), presenter_(context.kinds), writer_(context) {}
+
+  void Get(RequestPtr request, KindPtr kind);
+  void List(RequestPtr request, KindPtr kind);
+  void Watch(RequestPtr request, KindPtr kind);
+  void Create(RequestPtr request, KindPtr kind);
+  void Update(RequestPtr request, KindPtr kind);  // PUT, also of status
+  void Patch(RequestPtr request, KindPtr kind);   // also of status
+  void Delete(RequestPtr request, KindPtr kind);
+  void DeleteCollection(RequestPtr request, KindPtr kind);
+
+  ServerContext& context() { return context_; }
+  Presenter& presenter() { return presenter_; }
+  Writer& writer() { return writer_; }
+
+  // ---- For the parts
+
+  // The object of a body, in `kind`'s version: decoded, its fields checked as the query's
+  // fieldValidation says.
+  absl::StatusOr<json::object> DecodeObject(Request& request, const Kind& kind);
+  absl::Status CheckUnknownFields(Request& request, const Kind& kind, json::object& object,
+                                  std::vector<std::string> duplicates);
+  // dryRun=All of the query; BadRequest for another value.
+  absl::StatusOr<bool> DryRun(const Request& request);
+  // What a write led to, in the form that was asked for.
+  void Answer(Request& request, const KindPtr& kind, int code, const Written& written);
+
+  // Answers with the object that was made.
+  void CreateObject(RequestPtr request, KindPtr kind, json::object decoded);
+  // From what a client sent to what may be stored, by the kind's rules and the cluster's. `before`
+  // null: it is created.
+  absl::Status Admit(Request& request, const KindPtr& kind, bool dry_run, json::object& object,
+                     const json::object* before, std::vector<SideWrite>& side_writes);
+  void DeleteObject(RequestPtr request, KindPtr kind, std::string ns, std::string name,
+                    DeletionOptions options, Writer::Done done);
+  WriteTarget TargetOf(const Request& request, const Kind& kind, bool dry_run) const;
+
+ private:
+  using Changed = std::function<absl::StatusOr<json::object>(const json::object& before)>;
+  // Update and Patch: `change` makes the new object of the present one.
+  void UpdateWith(RequestPtr request, KindPtr kind, Changed change);
+  void TryCreate(RequestPtr request, KindPtr kind, std::shared_ptr<const json::object> wanted,
+                 bool dry_run, int tries);
+
+  void ListFromCache(const std::shared_ptr<PageRead>& read);
+  void ListFromStore(const std::shared_ptr<PageRead>& read);
+
+  ServerContext& context_;
+  Presenter presenter_;
+  Writer writer_;
+};
+
+// `errors`: names, labels, annotations, owners and finalizers that are none.
+void CheckMetadata(const Kind& kind, const json::object& object, FieldErrors& errors);
+std::string RandomSuffix();  // 5 characters, as Kubernetes makes them
+std::string RandomUid();     // a UUID of version 4
+
+}  // namespace keel::orchestrator

@@ -1,0 +1,136 @@
+// PUT and PATCH, of objects and of their status.
+#include <algorithm>
+
+#include "base/status.h"
+#include "base/strings.h"
+#include "orchestrator/api/patch.h"
+#include "orchestrator/apiserver/delete_rules.h"
+#include "orchestrator/apiserver/object_api.h"
+#include "orchestrator/apiserver/yaml.h"
+
+namespace keel::orchestrator {
+
+namespace {
+
+constexpr std::string_view kModified =
+    "the object has been modified; please apply your changes to the latest version and try again";
+
+// What a client says about the state that it means, compared with the one there is.
+absl::Status CheckPreconditions(const Kind& kind, const json::object& object,
+                                const json::object& before, bool version_needed) {
+  const std::string_view name = StringAt(before, {"metadata", "name"});
+  const std::string_view uid = StringAt(object, {"metadata", "uid"});
+  const std::string_view uid_before = StringAt(before, {"metadata", "uid"});
+  if (!uid.empty() && uid != uid_before) {
+    return Conflict(kind.resource(), name,
+                    base::StrCat("Precondition failed: UID in precondition: ", uid,
+                                 ", UID in object meta: ", uid_before));
+  }
+  const std::string_view version = StringAt(object, {"metadata", "resourceVersion"});
+  if (version.empty() || version == "0") {
+    if (!version_needed) return absl::OkStatus();
+    FieldErrors errors;
+    errors.InvalidValue("metadata.resourceVersion", 0, "must be specified for an update");
+    return Invalid(kind.group, kind.kind, name, errors);
+  }
+  if (version != StringAt(before, {"metadata", "resourceVersion"})) {
+    return Conflict(kind.resource(), name, kModified);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void ObjectApi::UpdateWith(RequestPtr request, KindPtr kind, Changed change) {
+  const absl::StatusOr<bool> dry_run = DryRun(*request);
+  if (!dry_run.ok()) return request->Fail(dry_run.status());
+  request->decoding_warnings = request->warnings.size();
+  const bool version_needed = request->info.verb == "update" && !kind->can_update_without_version;
+  writer_.Write(
+      TargetOf(*request, *kind, *dry_run),
+      [this, request, kind, change = std::move(change), version_needed,
+       dry_run = *dry_run](const json::object* stored) -> absl::StatusOr<WritePlan> {
+        if (stored == nullptr) return NotFound(kind->resource(), request->info.name);
+        json::object before = *stored;
+        KEEL_RETURN_IF_ERROR(presenter_.ToVersion(*kind, before));
+        request->warnings.resize(std::min(request->warnings.size(), request->decoding_warnings));
+        WritePlan plan;
+        KEEL_ASSIGN_OR_RETURN(plan.object, change(before));
+        KEEL_RETURN_IF_ERROR(CheckPreconditions(*kind, plan.object, before, version_needed));
+        KEEL_RETURN_IF_ERROR(
+            Admit(*request, kind, dry_run, plan.object, &before, plan.side_writes));
+        KEEL_RETURN_IF_ERROR(CheckFinalizers(*kind, plan.object, before));
+        if (GoesNow(*kind, plan.object)) {
+          plan.what = WritePlan::What::kDelete;
+          return plan;
+        }
+        KEEL_RETURN_IF_ERROR(presenter_.ToStored(*kind, plan.object));
+        return plan;
+      },
+      [this, request, kind](absl::StatusOr<Written> written) {
+        if (!written.ok()) return request->Fail(written.status());
+        Answer(*request, kind, 200, *written);
+      });
+}
+
+void ObjectApi::Update(RequestPtr request, KindPtr kind) {
+  auto decoded = DecodeObject(*request, *kind);
+  if (!decoded.ok()) return request->Fail(decoded.status());
+  const std::string_view name = StringAt(*decoded, {"metadata", "name"});
+  if (name.empty()) {
+    return request->Fail(BadRequest(base::StrCat(
+        "the name of the object (based on URL) was undeterminable: name must be provided")));
+  }
+  if (name != request->info.name) {
+    return request->Fail(BadRequest(base::StrCat("the name of the object (", name,
+                                                 ") does not match the name on the URL (",
+                                                 request->info.name, ")")));
+  }
+  const std::string_view ns = StringAt(*decoded, {"metadata", "namespace"});
+  if (!ns.empty() && ns != request->info.ns) {
+    return request->Fail(
+        BadRequest("the namespace of the provided object does not match the namespace sent on the "
+                   "request"));
+  }
+  UpdateWith(request, kind,
+             [wanted = *std::move(decoded)](const json::object&) -> absl::StatusOr<json::object> {
+               return wanted;
+             });
+}
+
+void ObjectApi::Patch(RequestPtr request, KindPtr kind) {
+  const std::string type = MediaTypeOf(request->http.Header("content-type"));
+  auto body = ParseJson(request->http.body);
+  if (!body.ok()) {
+    return request->Fail(
+        BadRequest(base::StrCat("error decoding patch: ", base::ToStd(body.status().message()))));
+  }
+  UpdateWith(request, kind,
+             [this, request, kind, type, patch = *std::move(body)](
+                 const json::object& before) -> absl::StatusOr<json::object> {
+               json::value now;
+               if (type == "application/merge-patch+json") {
+                 now = before;
+                 KEEL_RETURN_IF_ERROR(ApplyMergePatch(now, patch));
+               } else if (type == "application/json-patch+json") {
+                 now = before;
+                 KEEL_RETURN_IF_ERROR(ApplyJsonPatch(now, patch));
+               } else if (type == "application/strategic-merge-patch+json") {
+                 now = before;
+                 KEEL_RETURN_IF_ERROR(
+                     ApplyStrategicMergePatch(context_.kinds.SchemaOf(*kind), now, patch));
+               } else {
+                 return UnsupportedMediaType(
+                     "application/json-patch+json, application/merge-patch+json, "
+                     "application/strategic-merge-patch+json, application/apply-patch+yaml");
+               }
+               if (!now.is_object() || !now.as_object()["metadata"].is_object()) {
+                 return BadRequest("the patched object is no object with metadata");
+               }
+               json::object object = std::move(now.as_object());
+               KEEL_RETURN_IF_ERROR(CheckUnknownFields(*request, *kind, object, {}));
+               return object;
+             });
+}
+
+}  // namespace keel::orchestrator
