@@ -51,7 +51,9 @@ std::vector<std::pair<std::string, std::string>> WebKeyMembers(const std::string
     const int bits = EVP_PKEY_get_bits(raw);
     const int size = (bits + 7) / 8;
     return {{"kty", "EC"},
-            {"crv", bits == 256 ? "P-256" : bits == 384 ? "P-384" : "P-521"},
+            {"crv", bits == 256   ? "P-256"
+                    : bits == 384 ? "P-384"
+                                  : "P-521"},
             {"x", Number(raw, OSSL_PKEY_PARAM_EC_PUB_X, size)},
             {"y", Number(raw, OSSL_PKEY_PARAM_EC_PUB_Y, size)}};
   }

@@ -84,8 +84,8 @@ absl::StatusOr<absl::flat_hash_map<std::string, User>> ParseTokenFile(std::strin
     if (line.empty() || line[0] == '#') continue;
     // The line is not repeated: it holds a secret.
     if (!SplitCsv(line, &fields) || fields.size() < 3) {
-      return absl::InvalidArgumentError(StrCat(
-          "line ", number, ": a token, a user, a uid and, optionally, groups are expected"));
+      return absl::InvalidArgumentError(
+          StrCat("line ", number, ": a token, a user, a uid and, optionally, groups are expected"));
     }
     if (fields[0].empty()) {
       return absl::InvalidArgumentError(StrCat("line ", number, ": the token is empty"));
@@ -106,7 +106,7 @@ UnionAuthenticator::UnionAuthenticator(bool anonymous,
 absl::StatusOr<User> UnionAuthenticator::AuthenticateToken(
     std::string_view token, const std::vector<std::string>& audiences, absl::Time now,
     std::vector<std::string>* matched) {
-  if (const auto found = static_tokens_.find(token); found != static_tokens_.end()) {
+  if (const auto found = static_tokens_.find(base::ToAbsl(token)); found != static_tokens_.end()) {
     // Such a token says nothing of audiences: it is for this server.
     const std::vector<std::string>& own = tokens_.audiences();
     bool meant = audiences.empty();

@@ -56,8 +56,7 @@ absl::Status UnionAuthorizer::Authorize(const Attributes& attributes) {
   if (Decide(attributes, nullptr) == Decision::kAllow) return absl::OkStatus();
   std::string reason;
   Decide(attributes, &reason);
-  const std::string message =
-      StrCat(Describe(attributes), reason.empty() ? "" : ": ", reason);
+  const std::string message = StrCat(Describe(attributes), reason.empty() ? "" : ": ", reason);
   if (!attributes.is_resource) {
     return ApiError{.code = 403, .reason = "Forbidden", .message = StrCat("forbidden: ", message)}
         .ToStatus();

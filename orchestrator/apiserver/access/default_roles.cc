@@ -428,14 +428,13 @@ WantedObject Binding(const WantedObject& role, const std::vector<std::string>& s
                    .name = name};
   json::array list;
   for (const std::string& subject : subjects) list.emplace_back(Subject(subject));
-  out.object = {{"apiVersion", "rbac.authorization.k8s.io/v1"},
-                {"kind", cluster ? "ClusterRoleBinding" : "RoleBinding"},
-                {"metadata", Metadata(role.ns, name)},
-                {"roleRef",
-                 {{"apiGroup", kGroup},
-                  {"kind", cluster ? "ClusterRole" : "Role"},
-                  {"name", role.name}}},
-                {"subjects", std::move(list)}};
+  out.object = {
+      {"apiVersion", "rbac.authorization.k8s.io/v1"},
+      {"kind", cluster ? "ClusterRoleBinding" : "RoleBinding"},
+      {"metadata", Metadata(role.ns, name)},
+      {"roleRef",
+       {{"apiGroup", kGroup}, {"kind", cluster ? "ClusterRole" : "Role"}, {"name", role.name}}},
+      {"subjects", std::move(list)}};
   return out;
 }
 
@@ -491,7 +490,8 @@ std::vector<WantedObject> DefaultObjects() {
   bool controller = false;
   const auto end_controller = [&] {
     if (!controller) return;
-    const std::string account = roles.back().name.substr(std::string_view("system:controller:").size());
+    const std::string account =
+        roles.back().name.substr(std::string_view("system:controller:").size());
     bindings.push_back(
         Binding(roles.back(), {StrCat("S:", account), "U:system:kube-controller-manager"}));
     controller = false;
@@ -506,7 +506,8 @@ std::vector<WantedObject> DefaultObjects() {
         continue;
       }
       controller = first == "controller";
-      roles.push_back(Role("", controller ? StrCat("system:controller:", words.at(1)) : words.at(1)));
+      roles.push_back(
+          Role("", controller ? StrCat("system:controller:", words.at(1)) : words.at(1)));
       json::object& object = roles.back().object;
       for (size_t i = 2; i < words.size(); ++i) {
         const std::string label =
@@ -556,11 +557,11 @@ std::optional<json::object> Reconciled(const json::object& want, const json::obj
       changed = true;
     }
   }
-  if (const json::value* rule = want.if_contains("aggregationRule")) {
+  if (const json::value* aggregation = want.if_contains("aggregationRule")) {
     // The rules are then those of the roles that it selects.
     const json::value* has = out.if_contains("aggregationRule");
-    if (has == nullptr || *has != *rule) {
-      out["aggregationRule"] = *rule;
+    if (has == nullptr || *has != *aggregation) {
+      out["aggregationRule"] = *aggregation;
       changed = true;
     }
   } else if (want.if_contains("rules") != nullptr) {

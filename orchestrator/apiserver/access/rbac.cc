@@ -6,6 +6,7 @@
 
 #include "base/strings.h"
 #include "orchestrator/api/error.h"
+#include "orchestrator/api/selector.h"
 
 namespace keel::orchestrator {
 
@@ -13,7 +14,8 @@ namespace {
 
 using base::StrCat;
 
-constexpr std::string_view kWatched[] = {kRoles, kRoleBindings, kClusterRoles, kClusterRoleBindings};
+constexpr std::string_view kWatched[] = {kRoles, kRoleBindings, kClusterRoles,
+                                         kClusterRoleBindings};
 
 // The user or group that a subject stands for, as Grants is keyed. Empty for what is none.
 std::string KeyOf(const json::value& subject, std::string_view binding_ns) {
@@ -50,22 +52,8 @@ std::string DescribeGrant(const json::object& binding, size_t at) {
 }
 
 bool Selects(const json::value& selector, const json::object& labels) {
-  for (const auto& [key, value] : ObjectAt(selector, {"matchLabels"})) {
-    const json::value* has = labels.if_contains(key);
-    if (has == nullptr || *has != value) return false;
-  }
-  for (const json::value& one : ArrayAt(selector, {"matchExpressions"})) {
-    const json::value* has = labels.if_contains(StringAt(one, {"key"}));
-    const json::array& values = ArrayAt(one, {"values"});
-    const bool in =
-        has != nullptr && std::find(values.begin(), values.end(), *has) != values.end();
-    const std::string_view op = StringAt(one, {"operator"});
-    if (op == "In" && !in) return false;
-    if (op == "NotIn" && in) return false;
-    if (op == "Exists" && has == nullptr) return false;
-    if (op == "DoesNotExist" && has != nullptr) return false;
-  }
-  return true;
+  const auto parsed = LabelSelector::FromObject(&selector);
+  return parsed.ok() && parsed->Matches(labels);
 }
 
 }  // namespace
@@ -136,7 +124,7 @@ void RbacAuthorizer::AddBinding(const ObjectView::Entry& entry, Grants& to) {
   const std::string_view role = StringAt(binding, {"roleRef", "name"});
   Grant grant{.binding = entry.object};
   if (StringAt(binding, {"roleRef", "kind"}) == "ClusterRole") {
-    const auto found = cluster_roles_.find(role);
+    const auto found = cluster_roles_.find(base::ToAbsl(role));
     if (found != cluster_roles_.end()) grant.rules = found->second.effective;
   } else {
     const auto found = roles_.find(StrCat(ns, "/", role));
@@ -165,7 +153,8 @@ void RbacAuthorizer::Refresh() {
     AddBinding(entry, everywhere_);
   }
   for (const ObjectView::Entry& entry : view_.List(kRoleBindings, "")) {
-    AddBinding(entry, in_namespace_[StringAt(*entry.object, {"metadata", "namespace"})]);
+    AddBinding(entry,
+               in_namespace_[std::string(StringAt(*entry.object, {"metadata", "namespace"}))]);
   }
 }
 
@@ -174,7 +163,7 @@ void RbacAuthorizer::ForEach(const User& user, std::string_view ns, Visitor&& vi
   Refresh();
   const Grants* local = nullptr;
   if (!ns.empty()) {
-    const auto found = in_namespace_.find(ns);
+    const auto found = in_namespace_.find(base::ToAbsl(ns));
     if (found != in_namespace_.end()) local = &found->second;
   }
   std::string key;
@@ -206,8 +195,7 @@ Decision RbacAuthorizer::Decide(const Attributes& attributes, std::string* reaso
       if (reason != nullptr) {
         const bool cluster = StringAt(*grant.binding, {"roleRef", "kind"}) == "ClusterRole";
         missing.insert(StrCat(cluster ? "clusterrole" : "role", ".rbac.authorization.k8s.io ",
-                              Quoted(StringAt(*grant.binding, {"roleRef", "name"})),
-                              " not found"));
+                              Quoted(StringAt(*grant.binding, {"roleRef", "name"})), " not found"));
       }
       return true;
     }

@@ -47,9 +47,8 @@ bool ReadAttributes(const json::object& spec, Attributes* out, FieldErrors& erro
   if (resource == path) {
     errors.InvalidValue(
         "spec.resourceAttributes", resource ? spec.at("resourceAttributes") : json::value(),
-        resource
-            ? "cannot be specified in combination with resourceAttributes"
-            : "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+        resource ? "cannot be specified in combination with resourceAttributes"
+                 : "exactly one of nonResourceAttributes or resourceAttributes must be specified");
     return false;
   }
   out->is_resource = resource;
@@ -187,7 +186,7 @@ absl::StatusOr<json::object> AnswerReview(const Attributes& attributes, const js
   if (resource == "selfsubjectrulesreviews") return RulesReview(attributes, request, authorizer);
   if (resource == "selfsubjectreviews") {
     json::object out = request;
-    *Ensure(out, {"metadata", "creationTimestamp"}) = FormatTime(now);
+    *Ensure(out, {"metadata", "creationTimestamp"}) = orchestrator::FormatTime(now);
     out["status"] = json::object{{"userInfo", UserInfo(attributes.user)}};
     return out;
   }

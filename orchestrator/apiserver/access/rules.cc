@@ -44,9 +44,9 @@ bool ResourceMatches(const PolicyRule& rule, std::string_view resource,
                      std::string_view subresource) {
   for (const std::string& one : rule.resources) {
     if (one == "*") return true;
-    if (subresource.empty() ? one == resource
-                            : IsJoined(one, resource, subresource) ||
-                                  IsJoined(one, "*", subresource)) {
+    if (subresource.empty()
+            ? one == resource
+            : IsJoined(one, resource, subresource) || IsJoined(one, "*", subresource)) {
       return true;
     }
   }
@@ -56,8 +56,7 @@ bool ResourceMatches(const PolicyRule& rule, std::string_view resource,
 bool UrlMatches(const std::vector<std::string>& urls, std::string_view path) {
   for (const std::string& url : urls) {
     if (url == "*" || url == path) return true;
-    if (url.ends_with('*') &&
-        path.starts_with(std::string_view(url).substr(0, url.size() - 1))) {
+    if (url.ends_with('*') && path.starts_with(std::string_view(url).substr(0, url.size() - 1))) {
       return true;
     }
   }

@@ -113,7 +113,8 @@ bool ServiceAccountTokens::IsOurs(std::string_view token) const {
 
 absl::StatusOr<std::shared_ptr<const ServiceAccountTokens::Claims>> ServiceAccountTokens::Read(
     std::string_view token) {
-  if (const auto known = verified_.find(token); known != verified_.end()) return known->second;
+  if (const auto known = verified_.find(base::ToAbsl(token)); known != verified_.end())
+    return known->second;
   const auto parts = base::SplitJwt(token);
   if (!parts.has_value()) return Invalidated("invalid bearer token");
   const auto header = ParseJson(parts->header);
@@ -280,18 +281,18 @@ absl::StatusOr<json::object> ServiceAccountTokens::Request(std::string_view ns,
       }
       const std::string_view node = StringAt(*object->object, {"spec", "nodeName"});
       if (const auto there = node.empty() ? std::nullopt : view_.Get("nodes", "", node)) {
-        bound["node"] = json::object{
-            {"name", json::string(node)},
-            {"uid", json::string(StringAt(*there->object, {"metadata", "uid"}))}};
+        bound["node"] =
+            json::object{{"name", json::string(node)},
+                         {"uid", json::string(StringAt(*there->object, {"metadata", "uid"}))}};
       }
       bound["pod"] = std::move(named);
     } else {
       bound[kind == "Secret" ? "secret" : "node"] = std::move(named);
     }
   }
-  bound["serviceaccount"] = json::object{
-      {"name", json::string(name)},
-      {"uid", json::string(StringAt(*account->object, {"metadata", "uid"}))}};
+  bound["serviceaccount"] =
+      json::object{{"name", json::string(name)},
+                   {"uid", json::string(StringAt(*account->object, {"metadata", "uid"}))}};
 
   const int64_t start = absl::ToUnixSeconds(now);
   const json::object claims{{"aud", Array(audiences)},
@@ -310,12 +311,13 @@ absl::StatusOr<json::object> ServiceAccountTokens::Request(std::string_view ns,
   answer["kind"] = "TokenRequest";
   *Ensure(answer, {"metadata", "name"}) = json::string(name);
   *Ensure(answer, {"metadata", "namespace"}) = json::string(ns);
-  *Ensure(answer, {"metadata", "creationTimestamp"}) = FormatTime(now);
+  *Ensure(answer, {"metadata", "creationTimestamp"}) = orchestrator::FormatTime(now);
   *Ensure(answer, {"spec", "audiences"}) = Array(audiences);
   *Ensure(answer, {"spec", "expirationSeconds"}) = seconds;
   if (reference.empty()) *Ensure(answer, {"spec", "boundObjectRef"}) = nullptr;
-  answer["status"] = json::object{
-      {"token", token}, {"expirationTimestamp", FormatTime(now + absl::Seconds(seconds))}};
+  answer["status"] =
+      json::object{{"token", token},
+                   {"expirationTimestamp", orchestrator::FormatTime(now + absl::Seconds(seconds))}};
   return answer;
 }
 
