@@ -55,6 +55,19 @@ void ReadContainers(const json::object& pod, PodInfo& info) {
   }
 }
 
+// The node of an affinity by field, as DaemonSets write it.
+std::string_view TargetOf(const json::object& pod) {
+  const json::array& terms =
+      ArrayAt(pod, {"spec", "affinity", "nodeAffinity",
+                    "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"});
+  if (terms.empty()) return {};
+  const json::array& fields = ArrayAt(terms[0], {"matchFields"});
+  if (fields.empty() || StringAt(fields[0], {"key"}) != "metadata.name") return {};
+  const json::array& values = ArrayAt(fields[0], {"values"});
+  return values.size() == 1 && values[0].is_string() ? View(values[0].get_string())
+                                                     : std::string_view();
+}
+
 void ReadConditions(const json::object& pod, PodInfo& info) {
   for (const json::value& condition : ArrayAt(pod, {"status", "conditions"})) {
     const std::string_view type = StringAt(condition, {"type"});
@@ -104,6 +117,7 @@ PodInfo PodInfo::Parse(const json::object& pod) {
     if (const json::string* text = finalizer.if_string()) info.finalizers.emplace_back(View(*text));
   }
   info.node = StringAt(pod, {"spec", "nodeName"});
+  info.target_node = TargetOf(pod);
   info.pod_ip = StringAt(pod, {"status", "podIP"});
   info.host_ip = StringAt(pod, {"status", "hostIP"});
   info.reason = StringAt(pod, {"status", "reason"});

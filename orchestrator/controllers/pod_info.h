@@ -35,6 +35,7 @@ struct PodInfo {
   std::vector<std::pair<std::string, std::string>> annotations;  // only those that controllers read
   std::vector<std::string> finalizers;
   std::string node;             // spec.nodeName
+  std::string target_node;      // the one node that its affinity names: a daemon's
   std::string pod_ip, host_ip;  // of status
   std::string reason;           // status.reason ("Evicted", "NodeLost")
   PodPhase phase = PodPhase::kPending;
