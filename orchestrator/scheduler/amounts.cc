@@ -11,10 +11,10 @@ long double Factor(std::string_view suffix) {
   static constexpr struct {
     std::string_view suffix;
     long double factor;
-  } kFactors[] = {{"", 1},           {"n", 1e-9L},        {"u", 1e-6L},       {"m", 1e-3L},
-                  {"k", 1e3L},       {"M", 1e6L},         {"G", 1e9L},        {"T", 1e12L},
-                  {"P", 1e15L},      {"E", 1e18L},        {"Ki", 0x1p10L},    {"Mi", 0x1p20L},
-                  {"Gi", 0x1p30L},   {"Ti", 0x1p40L},     {"Pi", 0x1p50L},    {"Ei", 0x1p60L}};
+  } kFactors[] = {{"", 1},         {"n", 1e-9L},    {"u", 1e-6L},    {"m", 1e-3L},
+                  {"k", 1e3L},     {"M", 1e6L},     {"G", 1e9L},     {"T", 1e12L},
+                  {"P", 1e15L},    {"E", 1e18L},    {"Ki", 0x1p10L}, {"Mi", 0x1p20L},
+                  {"Gi", 0x1p30L}, {"Ti", 0x1p40L}, {"Pi", 0x1p50L}, {"Ei", 0x1p60L}};
   for (const auto& known : kFactors) {
     if (known.suffix == suffix) return known.factor;
   }
@@ -49,7 +49,7 @@ int64_t AmountOf(const json::value& value, int64_t scale) {
   const long double amount =
       number * Factor(std::string_view(digits).substr(end)) * static_cast<long double>(scale);
   const long double nearest = std::round(amount);
-  return Clamped(std::fabs(amount - nearest) < 1e-6L ? nearest : amount);
+  return Clamped(std::fabs(amount - nearest) < 1e-9L ? nearest : amount);
 }
 
 Resources ParseResources(const json::object& amounts, Vocabulary& words) {

@@ -181,9 +181,10 @@ void Cluster::Count(const PodPtr& pod, NodeInfo& node, int by) {
     *found = std::move(node.pods.back());
     node.pods.pop_back();
     for (const HostPort& port : cls.host_ports) {
-      auto used = std::find_if(node.used_ports.begin(), node.used_ports.end(), [&](const HostPort& u) {
-        return u.ip == port.ip && u.protocol == port.protocol && u.port == port.port;
-      });
+      auto used =
+          std::find_if(node.used_ports.begin(), node.used_ports.end(), [&](const HostPort& u) {
+            return u.ip == port.ip && u.protocol == port.protocol && u.port == port.port;
+          });
       if (used != node.used_ports.end()) node.used_ports.erase(used);
     }
   }

@@ -36,7 +36,7 @@ struct FitError {
   size_t nodes = 0;
   std::string whole{};  // instead of reasons by node
   std::vector<std::pair<std::string, int>> reasons{};
-  std::string preemption{};  // what came of trying that, "" when it found a node
+  std::string preemption{};    // what came of trying that, "" when it found a node
   std::vector<int> plugins{};  // that rejected; indexes of the evaluator's
 
   std::string Message() const;  // in Kubernetes' words

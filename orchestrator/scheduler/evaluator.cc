@@ -129,9 +129,8 @@ int64_t Evaluator::ScoreOne(const NodeInfo& node, const std::vector<ScoreRange>&
   int64_t sum = 0;
   for (size_t i = 0; i < scorers_.size() && i < ranges.size(); ++i) {
     Plugin& plugin = *plugins_[static_cast<size_t>(scorers_[i])];
-    const int64_t score =
-        std::clamp(plugin.ScoreNode(node), ranges[i].least,
-                   std::max(ranges[i].most, ranges[i].least));
+    const int64_t score = std::clamp(plugin.ScoreNode(node), ranges[i].least,
+                                     std::max(ranges[i].most, ranges[i].least));
     sum += plugin.weight() * plugin.Normalize(score, ranges[i].least, ranges[i].most);
   }
   return sum;

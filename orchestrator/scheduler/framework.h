@@ -4,7 +4,8 @@
 //   class NodeName final : public Plugin {
 //     std::string_view name() const override { return "NodeName"; }
 //     PreFilterResult PreFilter(const PodInfo& pod) override { ...; return {.skip = wants none}; }
-//     Fit FilterNode(const NodeInfo& node) override { return node.name == wanted_ ? kYes : kNever; }
+//     Fit FilterNode(const NodeInfo& node) override { return node.name == wanted_ ? kYes : kNever;
+//     }
 //     ...
 //   };
 //

@@ -77,7 +77,7 @@ struct SpreadConstraint {
   TermPtr term;
   int max_skew = 1;
   int min_domains = 1;
-  bool hard = true;           // DoNotSchedule
+  bool hard = true;            // DoNotSchedule
   bool honor_affinity = true;  // nodeAffinityPolicy
   bool honor_taints = false;   // nodeTaintsPolicy
   bool matches_self = false;
@@ -126,9 +126,9 @@ struct PodInfo {
   int64_t created_s = 0;    // seconds since 1970
   int64_t started_s = 0;    // status.startTime; 0 when it has not been
   bool terminating = false;
-  bool finished = false;  // Succeeded or Failed
-  bool gated = false;     // has scheduling gates
-  bool ours = true;       // schedulerName is default-scheduler
+  bool finished = false;         // Succeeded or Failed
+  bool gated = false;            // has scheduling gates
+  bool ours = true;              // schedulerName is default-scheduler
   bool scheduled_false = false;  // a PodScheduled condition says False
   std::string message{};         // of that condition
 

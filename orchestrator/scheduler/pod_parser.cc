@@ -113,9 +113,9 @@ PodParser::Fingerprint PodParser::FingerprintOf(const json::object& pod) {
   const json::object& spec = ObjectAt(pod, {"spec"});
   hash.MixMember(meta, "namespace");
   hash.MixMember(meta, "labels");
-  for (std::string_view name : {"nodeSelector", "affinity", "tolerations", "priority",
-                                "preemptionPolicy", "topologySpreadConstraints", "overhead",
-                                "resources", "hostNetwork"}) {
+  for (std::string_view name :
+       {"nodeSelector", "affinity", "tolerations", "priority", "preemptionPolicy",
+        "topologySpreadConstraints", "overhead", "resources", "hostNetwork"}) {
     hash.MixMember(spec, name);
   }
   for (std::string_view list : {"containers", "initContainers"}) {
@@ -159,8 +159,7 @@ std::shared_ptr<PodClass> PodParser::ParseClass(const json::object& pod) {
   const json::object& spec = ObjectAt(pod, {"spec"});
   cls->id = next_id_++;
   cls->ns = words_.symbols.Of(StringAt(meta, {"namespace"}));
-  cls->group =
-      words_.terms.Group(cls->ns, ParseLabels(ObjectAt(meta, {"labels"}), words_.symbols));
+  cls->group = words_.terms.Group(cls->ns, ParseLabels(ObjectAt(meta, {"labels"}), words_.symbols));
   cls->priority = static_cast<int>(IntAt(spec, {"priority"}));
   cls->never_preempts = StringAt(spec, {"preemptionPolicy"}) == "Never";
   ParseRequests(spec, *cls);
@@ -185,10 +184,9 @@ std::shared_ptr<PodClass> PodParser::ParseClass(const json::object& pod) {
       if (number <= 0) continue;
       const std::string_view ip = StringAt(port, {"hostIP"});
       const std::string_view protocol = StringAt(port, {"protocol"});
-      cls->host_ports.push_back(
-          {.ip = ip.empty() || ip == "0.0.0.0" ? 0 : words_.symbols.Of(ip),
-           .protocol = words_.symbols.Of(protocol.empty() ? "TCP" : protocol),
-           .port = static_cast<int>(number)});
+      cls->host_ports.push_back({.ip = ip.empty() || ip == "0.0.0.0" ? 0 : words_.symbols.Of(ip),
+                                 .protocol = words_.symbols.Of(protocol.empty() ? "TCP" : protocol),
+                                 .port = static_cast<int>(number)});
     }
   };
   for (const json::value& container : ArrayAt(spec, {"containers"})) {
@@ -267,13 +265,11 @@ void PodParser::ParseRequests(const json::object& spec, PodClass& cls) {
 
 void PodParser::ParseNodeAffinity(const json::object& affinity, PodClass& cls) {
   const json::object& nodes = ObjectAt(affinity, {"nodeAffinity"});
-  if (const json::value* required =
-          Find(nodes, {"requiredDuringSchedulingIgnoredDuringExecution"});
+  if (const json::value* required = Find(nodes, {"requiredDuringSchedulingIgnoredDuringExecution"});
       required != nullptr && required->is_object()) {
     cls.required_nodes = ParseNodeSelector(*required, words_.symbols);
   }
-  for (const json::value& p :
-       ArrayAt(nodes, {"preferredDuringSchedulingIgnoredDuringExecution"})) {
+  for (const json::value& p : ArrayAt(nodes, {"preferredDuringSchedulingIgnoredDuringExecution"})) {
     const json::value* preference = Find(p, {"preference"});
     const int64_t weight = IntAt(p, {"weight"});
     if (preference == nullptr || weight == 0) continue;
@@ -334,9 +330,9 @@ void PodParser::ParsePodAffinity(const json::object& affinity, PodClass& cls) {
       const json::value* term = Find(p, {"podAffinityTerm"});
       const int64_t weight = IntAt(p, {"weight"});
       if (term == nullptr || weight == 0) continue;
-      cls.preferred.push_back({terms.Intern({.selectors = {ParseTerm(*term, cls)},
-                                             .topology = TopologyOf(*term)}),
-                               sign * weight});
+      cls.preferred.push_back(
+          {terms.Intern({.selectors = {ParseTerm(*term, cls)}, .topology = TopologyOf(*term)}),
+           sign * weight});
     }
   }
   const auto& own = cls.group->terms;
@@ -351,9 +347,8 @@ void PodParser::ParseSpread(const json::object& spec, PodClass& cls) {
     TermSelector selector = ParseTerm(c, cls);
     selector.namespaces = {cls.ns};
     SpreadConstraint out;
-    out.term = words_.terms.Intern({.selectors = {std::move(selector)},
-                                    .topology = TopologyOf(c),
-                                    .live_only = true});
+    out.term = words_.terms.Intern(
+        {.selectors = {std::move(selector)}, .topology = TopologyOf(c), .live_only = true});
     out.max_skew = static_cast<int>(IntAt(c, {"maxSkew"}, 1));
     out.min_domains = static_cast<int>(IntAt(c, {"minDomains"}, 1));
     out.hard = StringAt(c, {"whenUnsatisfiable"}) != "ScheduleAnyway";

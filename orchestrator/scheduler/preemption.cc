@@ -75,8 +75,8 @@ std::shared_ptr<const Victims> Preemption::Find(const PodPtr& pod,
   std::vector<std::string> texts;
   for (const auto& [reason, count] : reasons) texts.push_back(base::StrCat(count, " ", reason));
   std::sort(texts.begin(), texts.end());
-  *message = base::StrCat("preemption: 0/", cluster_.node_count(), " nodes are available: ",
-                          absl::StrJoin(texts, ", "), ".");
+  *message = base::StrCat("preemption: 0/", cluster_.node_count(),
+                          " nodes are available: ", absl::StrJoin(texts, ", "), ".");
   return nullptr;
 }
 

@@ -21,9 +21,7 @@ inline constexpr size_t kFirstExtended = 3;
 
 class Resources {
  public:
-  int64_t Get(size_t resource) const {
-    return resource < amounts_.size() ? amounts_[resource] : 0;
-  }
+  int64_t Get(size_t resource) const { return resource < amounts_.size() ? amounts_[resource] : 0; }
   void Set(size_t resource, int64_t amount) { At(resource) = amount; }
   void Add(size_t resource, int64_t amount) { At(resource) += amount; }
   void Add(const Resources& other) {

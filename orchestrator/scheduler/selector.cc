@@ -72,18 +72,16 @@ bool LabelSelector::Matches(const LabelSet& labels) const {
 
 bool NodeTerm::Matches(const LabelSet& of_node, Symbol name, const Symbols& symbols) const {
   if (labels.empty() && names.empty()) return false;
-  return std::all_of(labels.begin(), labels.end(),
-                     [&](const Requirement& r) {
-                       return HoldsOnNode(r, of_node.Get(r.key), symbols);
-                     }) &&
+  return std::all_of(
+             labels.begin(), labels.end(),
+             [&](const Requirement& r) { return HoldsOnNode(r, of_node.Get(r.key), symbols); }) &&
          std::all_of(names.begin(), names.end(),
                      [&](const Requirement& r) { return Holds(r, name); });
 }
 
 bool NodeSelector::Matches(const LabelSet& labels, Symbol name, const Symbols& symbols) const {
-  return std::any_of(any.begin(), any.end(), [&](const NodeTerm& term) {
-    return term.Matches(labels, name, symbols);
-  });
+  return std::any_of(any.begin(), any.end(),
+                     [&](const NodeTerm& term) { return term.Matches(labels, name, symbols); });
 }
 
 LabelSet ParseLabels(const json::object& labels, Symbols& symbols) {

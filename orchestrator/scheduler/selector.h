@@ -21,9 +21,7 @@ struct Requirement {
   std::vector<Symbol> values{};  // of kIn and kNotIn, sorted
   int64_t bound = 0;             // of kGt and kLt
 
-  bool Has(Symbol value) const {
-    return std::binary_search(values.begin(), values.end(), value);
-  }
+  bool Has(Symbol value) const { return std::binary_search(values.begin(), values.end(), value); }
   friend bool operator==(const Requirement&, const Requirement&) = default;
   friend auto operator<=>(const Requirement&, const Requirement&) = default;
 };

@@ -67,9 +67,8 @@ bool TermSelector::Matches(Symbol ns, const LabelSet& ns_labels, const LabelSet&
 }
 
 bool TermSpec::Matches(Symbol ns, const LabelSet& ns_labels, const LabelSet& labels) const {
-  return std::all_of(selectors.begin(), selectors.end(), [&](const TermSelector& s) {
-    return s.Matches(ns, ns_labels, labels);
-  });
+  return std::all_of(selectors.begin(), selectors.end(),
+                     [&](const TermSelector& s) { return s.Matches(ns, ns_labels, labels); });
 }
 
 TermPtr TermIndex::Intern(TermSpec spec) {

@@ -152,10 +152,10 @@ class TermIndex {
  private:
   struct TopologyValues {
     Symbol key = 0;
-    std::vector<Symbol> value_of;              // by node
+    std::vector<Symbol> value_of;               // by node
     absl::flat_hash_map<Symbol, int> nodes_in;  // by value, none of 0
-    int shared = 0;                            // values of more than one node
-    int nodes = 0;                             // that have the label
+    int shared = 0;                             // values of more than one node
+    int nodes = 0;                              // that have the label
   };
 
   void SetValue(TopologyValues& topology, NodeIndex node, Symbol value);

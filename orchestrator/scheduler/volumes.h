@@ -23,7 +23,7 @@ struct ClaimInfo {
 };
 
 struct VolumeInfo {
-  std::optional<NodeSelector> nodes{};                   // spec.nodeAffinity.required
+  std::optional<NodeSelector> nodes{};                          // spec.nodeAffinity.required
   std::vector<std::pair<Symbol, std::vector<Symbol>>> zones{};  // zone labels and their values
 };
 
@@ -34,14 +34,10 @@ class Volumes {
  public:
   void SetClaim(const std::string& key, ClaimInfo claim) { claims_[key] = std::move(claim); }
   void RemoveClaim(const std::string& key) { claims_.erase(key); }
-  void SetVolume(const std::string& name, VolumeInfo volume) {
-    volumes_[name] = std::move(volume);
-  }
+  void SetVolume(const std::string& name, VolumeInfo volume) { volumes_[name] = std::move(volume); }
   void RemoveVolume(const std::string& name) { volumes_.erase(name); }
   // Whether claims of the class are bound only once a pod uses them (WaitForFirstConsumer).
-  void SetWaits(const std::string& storage_class, bool waits) {
-    waits_[storage_class] = waits;
-  }
+  void SetWaits(const std::string& storage_class, bool waits) { waits_[storage_class] = waits; }
 
   const ClaimInfo* Claim(const std::string& key) const { return At(claims_, key); }
   const VolumeInfo* Volume(const std::string& name) const { return At(volumes_, name); }

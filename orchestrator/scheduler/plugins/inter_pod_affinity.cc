@@ -47,8 +47,7 @@ class Impl final : public Plugin {
   }
   void Explain(const NodeInfo& node, std::vector<std::string>& reasons) override {
     const Verdict verdict = Check(node);
-    reasons.emplace_back(verdict == Verdict::kAffinity
-                             ? "node(s) didn't match pod affinity rules"
+    reasons.emplace_back(verdict == Verdict::kAffinity ? "node(s) didn't match pod affinity rules"
                          : verdict == Verdict::kAnti
                              ? "node(s) didn't match pod anti-affinity rules"
                              : "node(s) didn't satisfy existing pods anti-affinity rules");

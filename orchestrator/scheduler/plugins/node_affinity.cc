@@ -45,9 +45,8 @@ class Impl final : public Plugin {
   bool NamedNodes(std::vector<Symbol>& nodes) const {
     if (!cls_->required_nodes || cls_->required_nodes->any.empty()) return false;
     for (const NodeTerm& term : cls_->required_nodes->any) {
-      auto named = std::find_if(term.names.begin(), term.names.end(), [](const Requirement& r) {
-        return r.op == Requirement::Op::kIn;
-      });
+      auto named = std::find_if(term.names.begin(), term.names.end(),
+                                [](const Requirement& r) { return r.op == Requirement::Op::kIn; });
       if (named == term.names.end()) return false;
       nodes.insert(nodes.end(), named->values.begin(), named->values.end());
     }
@@ -66,8 +65,7 @@ bool MatchesNodeAffinity(const PodClass& cls, const NodeInfo& node, const Symbol
   for (const auto& [key, value] : cls.node_selector) {
     if (node.labels.Get(key) != value) return false;
   }
-  return !cls.required_nodes ||
-         cls.required_nodes->Matches(node.labels, node.name_symbol, symbols);
+  return !cls.required_nodes || cls.required_nodes->Matches(node.labels, node.name_symbol, symbols);
 }
 
 std::unique_ptr<Plugin> NodeAffinity(const Cluster& cluster) {

@@ -93,10 +93,12 @@ class Impl final : public Plugin {
       if (a.counted) {
         CountOverNodes(active, a);
         domains = a.counts.size();
-        a.least = domains == 0 ? 0 : std::min_element(a.counts.begin(), a.counts.end(),
-                                                      [](const auto& x, const auto& y) {
-                                                        return x.second < y.second;
-                                                      })->second;
+        a.least =
+            domains == 0
+                ? 0
+                : std::min_element(a.counts.begin(), a.counts.end(),
+                                   [](const auto& x, const auto& y) { return x.second < y.second; })
+                      ->second;
       } else {
         a.least = c.term->matching().Min(domains);
       }
