@@ -1,0 +1,26 @@
+// The one list of controllers: a new one is a line here.
+#include "orchestrator/controllers/controller.h"
+#include "orchestrator/controllers/deployment_controller.h"
+#include "orchestrator/controllers/replica_set_controller.h"
+
+namespace keel::orchestrator {
+
+const std::vector<ControllerEntry>& AllControllers() {
+  static const auto* const kAll = new std::vector<ControllerEntry>{
+      {"deployment-controller",
+       [](ControllerContext& c) { return std::make_unique<DeploymentController>(c); }},
+      {"replicaset-controller",
+       [](ControllerContext& c) {
+         return std::make_unique<ReplicaSetController>(c, kReplicaSetKind, "replicaset-controller",
+                                                       "replicaset");
+       }},
+      {"replicationcontroller-controller",
+       [](ControllerContext& c) {
+         return std::make_unique<ReplicaSetController>(c, kReplicationControllerKind,
+                                                       "replication-controller", "rc");
+       }},
+  };
+  return *kAll;
+}
+
+}  // namespace keel::orchestrator

@@ -1,0 +1,40 @@
+#include "orchestrator/controllers/manager.h"
+
+#include "base/log.h"
+
+namespace keel::orchestrator {
+
+ControllerManager::ControllerManager(ApiClient& client, ControllerManagerOptions options)
+    : pods_(client),
+      shared_(client),
+      events_(client, "controller-manager", options.now),
+      context_{.client = client,
+               .loop = client.loop(),
+               .pods = pods_,
+               .shared = shared_,
+               .events = events_,
+               .now = options.now,
+               .concurrency = options.concurrency,
+               .flag = options.flag} {
+  for (const ControllerEntry& entry : AllControllers()) {
+    if (options.is_enabled(entry.name)) controllers_.emplace_back(entry.name, entry.make(context_));
+  }
+}
+
+void ControllerManager::Start() {
+  pods_.Start([this] { OneSynced(); });
+  shared_.Start([this] { OneSynced(); });
+}
+
+void ControllerManager::OneSynced() {
+  if (--waiting_ > 0) return;
+  base::Log().info("caches are full, controllers start pods={} controllers={}", pods_.size(),
+                   controllers_.size());
+  working_ = true;
+  for (auto& [name, controller] : controllers_) {
+    base::Log().debug("starts {}", name);
+    controller->Start();
+  }
+}
+
+}  // namespace keel::orchestrator
