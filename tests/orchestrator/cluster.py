@@ -21,10 +21,12 @@ fetches them (clients/fetch.py).
 """
 
 import argparse
+import functools
 import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import ssl
@@ -65,6 +67,22 @@ def kubectl_program(version="1.20"):
 
 def helm_program():
     return os.environ.get("KEEL_HELM") or str(fetch() / "bin" / "helm")
+
+
+@functools.cache
+def help_of(path):
+    return subprocess.run([path, "--help"], capture_output=True, text=True, timeout=20).stdout
+
+
+def known(path, words):
+    """Without the flags that this build of a program does not have."""
+    kept, skip = [], False
+    for word in words:
+        if word.startswith("--"):
+            skip = re.search(re.escape(word.split("=")[0]) + r"\b(?!-)", help_of(path)) is None
+        if not skip:
+            kept.append(word)
+    return kept
 
 
 class ApiError(RuntimeError):
@@ -185,6 +203,8 @@ class Cluster:
                 raise
 
     def _add(self, name, command):
+        command = [str(word) for word in command]
+        command = command[:1] + known(command[0], command[1:]) if not name.startswith("kvd") else command
         self.daemons[name] = Daemon(name, command, self.folder)
 
     def __getitem__(self, name):
@@ -250,7 +270,7 @@ class Cluster:
             nodes = self.get("/api/v1/nodes")["items"]
         except (OSError, ApiError):
             return -1
-        return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+        return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in node.get("status", {}).get("conditions", []))
                    for node in nodes)
 
     def stop(self, check=True):

@@ -140,6 +140,8 @@ bool IsNamespace(const Resource& r) { return r.group.empty() && r.plural == "nam
 bool MayGo(const Resource& r, const json::object& object) {
   if (StringAt(object, {"metadata", "deletionTimestamp"}).empty()) return false;
   if (!ArrayAt(object, {"metadata", "finalizers"}).empty()) return false;
+  // A pod's node has not yet said that it stopped.
+  if (IntAt(object, {"metadata", "deletionGracePeriodSeconds"}) > 0) return false;
   return !IsNamespace(r) || ArrayAt(object, {"spec", "finalizers"}).empty();
 }
 
@@ -630,6 +632,9 @@ absl::StatusOr<json::value> FakeApi::DeleteObject(const Request& request) {
   }
   if (StringAt(object, {"metadata", "deletionTimestamp"}).empty()) {
     *Ensure(object, {"metadata", "deletionTimestamp"}) = Rfc3339(now());
+  }
+  if (IntAt(request.body, {"gracePeriodSeconds"}, -1) == 0) {
+    Remove(object, {"metadata", "deletionGracePeriodSeconds"});
   }
   if (IsNamespace(request.resource)) *Ensure(object, {"status", "phase"}) = "Terminating";
   json::object answer = object;
