@@ -86,11 +86,14 @@ absl::StatusOr<std::unique_ptr<Admission>> MakeAdmission(ObjectView& view, RbacA
                                                          const std::vector<std::string>& disabled) {
   std::vector<std::pair<std::string_view, std::unique_ptr<AdmissionPlugin>>> all;
   all.emplace_back("NamespaceLifecycle", MakeNamespaceLifecycle(view));
+  all.emplace_back("LimitRanger", MakeLimitRanger(view));
   all.emplace_back("ServiceAccount", MakeServiceAccount(view));
   all.emplace_back("Priority", MakePriority(view));
   all.emplace_back("DefaultTolerationSeconds", MakeDefaultTolerationSeconds());
   all.emplace_back("DefaultStorageClass", MakeDefaultStorageClass(view));
   all.emplace_back("StorageObjectInUseProtection", MakeStorageObjectInUseProtection());
+  // Last, so that nothing is counted that another plugin refuses.
+  all.emplace_back("ResourceQuota", MakeResourceQuota(view));
   for (const std::string& name : disabled) {
     if (std::none_of(all.begin(), all.end(), [&](const auto& one) { return one.first == name; })) {
       return absl::InvalidArgumentError(
