@@ -80,8 +80,7 @@ TEST_F(AdmissionTest, NamespacesMustBeThereAndStay) {
             "configmaps \"c\" is forbidden: unable to create new content in namespace z because "
             "it is being terminated");
   const auto remove = [&](const std::string& name) {
-    AdmissionRequest request{
-        .attributes = Ask(Someone("root"), "delete", "namespaces", "", name)};
+    AdmissionRequest request{.attributes = Ask(Someone("root"), "delete", "namespaces", "", name)};
     const absl::Status status = gates_->admission().Validate(request);
     return status.ok() ? "ok" : ApiErrorOf(status).message;
   };
@@ -102,11 +101,12 @@ TEST_F(AdmissionTest, PodsRunAsServiceAccounts) {
   const std::string name(StringAt(volumes[0], {"name"}));
   EXPECT_TRUE(name.starts_with("kube-api-access-")) << name;
   EXPECT_EQ(name.size(), std::string_view("kube-api-access-xxxxx").size());
-  EXPECT_EQ(ToJson(volumes[0].at("projected")),
-            R"({"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}},)"
-            R"({"configMap":{"name":"kube-root-ca.crt","items":[{"key":"ca.crt","path":"ca.crt"}]}},)"
-            R"({"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"apiVersion":"v1",)"
-            R"("fieldPath":"metadata.namespace"}}]}}],"defaultMode":420})");
+  EXPECT_EQ(
+      ToJson(volumes[0].at("projected")),
+      R"({"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}},)"
+      R"({"configMap":{"name":"kube-root-ca.crt","items":[{"key":"ca.crt","path":"ca.crt"}]}},)"
+      R"({"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"apiVersion":"v1",)"
+      R"("fieldPath":"metadata.namespace"}}]}}],"defaultMode":420})");
   const json::value& first = ArrayAt(out.object, {"spec", "containers"})[0];
   EXPECT_EQ(ToJson(first.at("volumeMounts")),
             StrCat(R"([{"name":")", name,
@@ -130,9 +130,9 @@ TEST_F(AdmissionTest, PodsRunAsServiceAccounts) {
 
 TEST_F(AdmissionTest, PrioritiesComeFromClasses) {
   EXPECT_EQ(IntAt(Pod(kPlainPod).object, {"spec", "priority"}, -1), 0);
-  EXPECT_EQ(IntAt(Pod(R"({"priorityClassName":"system-node-critical"})").object,
-                  {"spec", "priority"}),
-            2000001000);
+  EXPECT_EQ(
+      IntAt(Pod(R"({"priorityClassName":"system-node-critical"})").object, {"spec", "priority"}),
+      2000001000);
   EXPECT_EQ(Pod(R"({"priorityClassName":"high"})").error,
             "pods \"p\" is forbidden: no PriorityClass with name high was found");
   view_.Put("priorityclasses.scheduling.k8s.io",
@@ -147,9 +147,8 @@ TEST_F(AdmissionTest, PrioritiesComeFromClasses) {
   const Outcome usual = Pod(kPlainPod);
   EXPECT_EQ(StringAt(usual.object, {"spec", "priorityClassName"}), "usual");
   EXPECT_EQ(IntAt(usual.object, {"spec", "priority"}), 7);
-  EXPECT_NE(Admit("priorityclasses",
-                  R"({"metadata":{"name":"b"},"value":8,"globalDefault":true})", "",
-                  "scheduling.k8s.io")
+  EXPECT_NE(Admit("priorityclasses", R"({"metadata":{"name":"b"},"value":8,"globalDefault":true})",
+                  "", "scheduling.k8s.io")
                 .error.find("PriorityClass usual is already marked as default"),
             std::string::npos);
 }
@@ -173,11 +172,12 @@ TEST_F(AdmissionTest, TolerationsAndStorageGetTheirDefaults) {
   EXPECT_EQ(Find(claim("{}"), {"spec", "storageClassName"}), nullptr);
   EXPECT_EQ(ToJson(*Find(claim("{}"), {"metadata", "finalizers"})),
             R"(["kubernetes.io/pvc-protection"])");
-  for (const auto& [name, created] : {std::pair{"old", "2025-01-01T00:00:00Z"},
-                                      std::pair{"new", "2026-01-01T00:00:00Z"}}) {
-    view_.Put("storageclasses.storage.k8s.io",
-              StrCat(R"({"metadata":{"name":")", name, R"(","creationTimestamp":")", created,
-                     R"(","annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}})"));
+  for (const auto& [name, created] :
+       {std::pair{"old", "2025-01-01T00:00:00Z"}, std::pair{"new", "2026-01-01T00:00:00Z"}}) {
+    view_.Put(
+        "storageclasses.storage.k8s.io",
+        StrCat(R"({"metadata":{"name":")", name, R"(","creationTimestamp":")", created,
+               R"(","annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}})"));
   }
   EXPECT_EQ(StringAt(claim("{}"), {"spec", "storageClassName"}), "new");
   EXPECT_EQ(StringAt(claim(R"({"storageClassName":""})"), {"spec", "storageClassName"}), "");
@@ -245,8 +245,7 @@ TEST_F(AdmissionTest, QuotasCountWithoutARace) {
             R"({"pods":"3"})");
   EXPECT_EQ(Find(*ParseJson(third.side_writes[0].value), {"metadata", "resourceVersion"}), nullptr);
   Commit(third, "p3");
-  EXPECT_NE(view_.Get("resourcequotas", "x", "q")->mod_revision,
-            fourth.side_writes[0].mod_revision)
+  EXPECT_NE(view_.Get("resourcequotas", "x", "q")->mod_revision, fourth.side_writes[0].mod_revision)
       << "the fourth's transaction fails";
   EXPECT_EQ(Pod(kPlainPod).error,
             "pods \"p\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, limited: "
@@ -298,12 +297,13 @@ TEST(QuotaUsageTest, CountsWhatObjectsAre) {
   };
   EXPECT_EQ(usage("services", R"({"spec":{"type":"LoadBalancer","ports":[{},{}]}})"),
             "count/services=1 services=1 services.loadbalancers=1 services.nodeports=2 ");
-  EXPECT_EQ(usage("persistentvolumeclaims",
-                  R"({"spec":{"storageClassName":"gold","resources":{"requests":{"storage":"2Gi"}}}})"),
-            "count/persistentvolumeclaims=1 "
-            "gold.storageclass.storage.k8s.io/persistentvolumeclaims=1 "
-            "gold.storageclass.storage.k8s.io/requests.storage=2Gi persistentvolumeclaims=1 "
-            "requests.storage=2Gi ");
+  EXPECT_EQ(
+      usage("persistentvolumeclaims",
+            R"({"spec":{"storageClassName":"gold","resources":{"requests":{"storage":"2Gi"}}}})"),
+      "count/persistentvolumeclaims=1 "
+      "gold.storageclass.storage.k8s.io/persistentvolumeclaims=1 "
+      "gold.storageclass.storage.k8s.io/requests.storage=2Gi persistentvolumeclaims=1 "
+      "requests.storage=2Gi ");
   EXPECT_EQ(usage("pods", R"({"status":{"phase":"Succeeded"},"spec":{"containers":[
                   {"resources":{"requests":{"cpu":"1"}}}]}})"),
             "count/pods=1 ");

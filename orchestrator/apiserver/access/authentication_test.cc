@@ -36,7 +36,8 @@ class AuthenticationTest : public testing::Test {
                                      "\n# a comment\n"
                                      "\"with \"\"quotes\"\"\",bob,u2\n");
     for (WantedObject& wanted : DefaultObjects()) view_.Put(wanted.resource, wanted.object);
-    view_.Put("serviceaccounts", R"({"metadata":{"name":"web","namespace":"default","uid":"sa1"}})");
+    view_.Put("serviceaccounts",
+              R"({"metadata":{"name":"web","namespace":"default","uid":"sa1"}})");
     view_.Put("pods", R"({"metadata":{"name":"web-1","namespace":"default","uid":"pod1"},
                           "spec":{"serviceAccountName":"web","nodeName":"n1"}})");
     view_.Put("nodes", R"({"metadata":{"name":"n1","uid":"node1"}})");
@@ -55,9 +56,9 @@ class AuthenticationTest : public testing::Test {
     return gates_->authenticator().Authenticate({}, StrCat("Bearer ", token), kNow + later);
   }
   absl::StatusOr<json::object> Request(std::string_view text, std::string account = "web") {
-    return gates_->RequestToken(Ask(Someone("root"), "create", "serviceaccounts/token", "default",
-                                    std::move(account)),
-                                Object(text), kNow);
+    return gates_->RequestToken(
+        Ask(Someone("root"), "create", "serviceaccounts/token", "default", std::move(account)),
+        Object(text), kNow);
   }
   std::string Token(std::string_view request = "{}") {
     const auto answer = Request(request);
@@ -109,7 +110,8 @@ TEST_F(AuthenticationTest, StaticTokensAreReadFromTheFile) {
 }
 
 TEST_F(AuthenticationTest, TokensOfServiceAccountsAreTheirs) {
-  const auto answer = Request(R"({"spec":{"expirationSeconds":600,"audiences":["vault","https://kubernetes.default.svc"],
+  const auto answer = Request(
+      R"({"spec":{"expirationSeconds":600,"audiences":["vault","https://kubernetes.default.svc"],
       "boundObjectRef":{"kind":"Pod","apiVersion":"v1","name":"web-1","uid":"pod1"}}})");
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(StringAt(*answer, {"kind"}), "TokenRequest");
@@ -142,8 +144,8 @@ TEST_F(AuthenticationTest, TokensOfServiceAccountsAreTheirs) {
 
 TEST_F(AuthenticationTest, TokensDieWithWhatTheyAreBoundTo) {
   const std::string plain = Token();
-  const std::string bound = Token(
-      R"({"spec":{"boundObjectRef":{"kind":"Pod","apiVersion":"v1","name":"web-1"}}})");
+  const std::string bound =
+      Token(R"({"spec":{"boundObjectRef":{"kind":"Pod","apiVersion":"v1","name":"web-1"}}})");
   EXPECT_TRUE(Who(plain).ok());
   EXPECT_TRUE(Who(bound).ok());
   // A pod that is being deleted keeps its token for a minute past its time.
@@ -177,7 +179,8 @@ TEST_F(AuthenticationTest, WhatWasTamperedWithIsNobodys) {
   other.replace(other.find("default:web"), 11, "default:boss");
   EXPECT_FALSE(Who(StrCat(Base64(parts->header), ".", Base64(other), signature)).ok());
   EXPECT_FALSE(Who(StrCat(Base64(R"({"alg":"none"})"), ".", Base64(parts->claims), ".")).ok());
-  EXPECT_FALSE(Who(StrCat(Base64(R"({"alg":"HS256"})"), ".", Base64(parts->claims), signature)).ok());
+  EXPECT_FALSE(
+      Who(StrCat(Base64(R"({"alg":"HS256"})"), ".", Base64(parts->claims), signature)).ok());
   EXPECT_FALSE(Who("a.b.c").ok());
   EXPECT_FALSE(Who(std::string(100'000, '.')).ok());
 
@@ -205,8 +208,7 @@ TEST_F(AuthenticationTest, RsaKeysServeToo) {
   EXPECT_EQ(StringAt(key, {"kty"}), "RSA");
   EXPECT_EQ(StringAt(key, {"e"}), "AQAB");
   EXPECT_EQ(StringAt(key, {"n"}).size(), 342u);
-  EXPECT_EQ(ToJson(*Find(gates_->OpenIdConfiguration(),
-                         {"id_token_signing_alg_values_supported"})),
+  EXPECT_EQ(ToJson(*Find(gates_->OpenIdConfiguration(), {"id_token_signing_alg_values_supported"})),
             R"(["RS256"])");
 }
 
@@ -255,7 +257,8 @@ TEST_F(AuthenticationTest, ImpersonationTakesRights) {
                 .message,
             "users \"jane\" is forbidden: User \"bob\" cannot impersonate resource \"users\" in "
             "API group \"\" at the cluster scope");
-  EXPECT_EQ(ApiErrorOf(gates_->Impersonate(root, {{"impersonate-group", "dev"}}).status()).code, 400);
+  EXPECT_EQ(ApiErrorOf(gates_->Impersonate(root, {{"impersonate-group", "dev"}}).status()).code,
+            400);
 }
 
 TEST_F(AuthenticationTest, ReviewsAnswer) {
@@ -265,15 +268,17 @@ TEST_F(AuthenticationTest, ReviewsAnswer) {
                                        Object(request), kNow);
     return answer.ok() ? ToJson(answer->at("status")) : ApiErrorOf(answer.status()).message;
   };
-  const std::string authorization = "authorization.k8s.io", authentication = "authentication.k8s.io";
+  const std::string authorization = "authorization.k8s.io",
+                    authentication = "authentication.k8s.io";
   EXPECT_TRUE(Gates::IsReview(authorization, "selfsubjectaccessreviews"));
   EXPECT_FALSE(Gates::IsReview("", "tokenreviews"));
-  const char* pods = R"({"spec":{"resourceAttributes":{"verb":"get","resource":"pods","namespace":"x"}}})";
+  const char* pods =
+      R"({"spec":{"resourceAttributes":{"verb":"get","resource":"pods","namespace":"x"}}})";
   EXPECT_EQ(review(Someone("jane"), "selfsubjectaccessreviews", authorization, pods),
             R"({"allowed":false})");
-  EXPECT_EQ(review(Someone("root", {"system:masters"}), "selfsubjectaccessreviews", authorization,
-                   pods),
-            R"({"allowed":true})");
+  EXPECT_EQ(
+      review(Someone("root", {"system:masters"}), "selfsubjectaccessreviews", authorization, pods),
+      R"({"allowed":true})");
   EXPECT_EQ(
       review(Someone("root"), "subjectaccessreviews", authorization,
              R"({"spec":{"user":"a","groups":["system:authenticated"],
@@ -293,10 +298,10 @@ TEST_F(AuthenticationTest, ReviewsAnswer) {
             std::string::npos);
   EXPECT_EQ(review(Someone("jane", {"dev"}), "selfsubjectreviews", authentication, "{}"),
             R"({"userInfo":{"username":"jane","groups":["dev","system:authenticated"]}})");
-  EXPECT_EQ(review(Someone("root"), "tokenreviews", authentication,
-                   R"({"spec":{"token":"secret-1"}})"),
-            R"({"authenticated":true,"user":{"username":"jane","uid":"u1","groups":["dev","ops",)"
-            R"("system:authenticated"]},"audiences":["https://kubernetes.default.svc"]})");
+  EXPECT_EQ(
+      review(Someone("root"), "tokenreviews", authentication, R"({"spec":{"token":"secret-1"}})"),
+      R"({"authenticated":true,"user":{"username":"jane","uid":"u1","groups":["dev","ops",)"
+      R"("system:authenticated"]},"audiences":["https://kubernetes.default.svc"]})");
   EXPECT_NE(review(Someone("root"), "tokenreviews", authentication, R"({"spec":{"token":"wrong"}})")
                 .find(R"("authenticated":false)"),
             std::string::npos);

@@ -16,8 +16,9 @@ std::string Secret(size_t bytes, char fill) { return absl::Base64Escape(std::str
 std::unique_ptr<EncryptionTransformer> Make(const std::vector<std::string>& keys,
                                             bool identity_last = true,
                                             bool identity_first = false) {
-  std::string yaml = "kind: EncryptionConfiguration\napiVersion: apiserver.config.k8s.io/v1\n"
-                     "resources:\n- resources: [secrets, \"*.example.com\"]\n  providers:\n";
+  std::string yaml =
+      "kind: EncryptionConfiguration\napiVersion: apiserver.config.k8s.io/v1\n"
+      "resources:\n- resources: [secrets, \"*.example.com\"]\n  providers:\n";
   if (identity_first) yaml += "  - identity: {}\n";
   if (!keys.empty()) yaml += "  - aesgcm:\n      keys:\n";
   for (const std::string& key : keys) {
@@ -43,10 +44,11 @@ TEST(EncryptionTest, WhatIsWrittenReadsBack) {
     EXPECT_EQ(transformer->FromStore("secrets", kKey, stored, &stale).value(), kPlain);
     EXPECT_FALSE(stale);
     EXPECT_NE(transformer->ToStore("secrets", kKey, kPlain).value(), stored) << "a nonce each";
-    EXPECT_EQ(transformer->FromStore("secrets", kKey,
-                                     transformer->ToStore("secrets", kKey, "").value(), &stale)
-                  .value(),
-              "");
+    EXPECT_EQ(
+        transformer
+            ->FromStore("secrets", kKey, transformer->ToStore("secrets", kKey, "").value(), &stale)
+            .value(),
+        "");
   }
 }
 
@@ -110,15 +112,16 @@ TEST(EncryptionTest, WhatWasTamperedWithIsRefusedAndNotShown) {
   EXPECT_FALSE(transformer->FromStore("secrets", kKey + "2", stored, &stale).ok());
   // Another secret under the same name.
   EXPECT_FALSE(Make({"c1x"})->FromStore("secrets", kKey, stored, &stale).ok());
-  EXPECT_FALSE(
-      transformer->FromStore("secrets", kKey, "k8s:enc:aescbc:v1:k:xxxx", &stale).ok());
+  EXPECT_FALSE(transformer->FromStore("secrets", kKey, "k8s:enc:aescbc:v1:k:xxxx", &stale).ok());
 }
 
 // Encrypted by another implementation (Python's cryptography) in Kubernetes' form: the secret is 32
 // bytes of 'c', the nonce twelve of 'n'.
 TEST(EncryptionTest, ReadsWhatOthersWrote) {
   std::string sealed;
-  ASSERT_TRUE(absl::Base64Unescape("bm5ubm5ubm5ubm5uaWByqydkKvZh3WCFJteEltbVIM6/zzNTOcVRMaaeTdmt78++xBFb0lEchIyHHx9aIAV0Mw==", &sealed));
+  ASSERT_TRUE(absl::Base64Unescape(
+      "bm5ubm5ubm5ubm5uaWByqydkKvZh3WCFJteEltbVIM6/zzNTOcVRMaaeTdmt78++xBFb0lEchIyHHx9aIAV0Mw==",
+      &sealed));
   bool stale = false;
   EXPECT_EQ(Make({"c1"})
                 ->FromStore("secrets", kKey, StrCat("k8s:enc:aesgcm:v1:c1:", sealed), &stale)
@@ -135,8 +138,7 @@ TEST(EncryptionTest, ConfigurationsThatAreWrongAreRefusedWithoutTheirSecrets) {
   EXPECT_NE(error("").find("providers: Required value"), std::string::npos);
   EXPECT_NE(error("  providers: [{kms: {}}]\n").find("only aesgcm and identity"),
             std::string::npos);
-  const std::string bad =
-      error("  providers: [{aesgcm: {keys: [{name: k, secret: c2hvcnQ=}]}}]\n");
+  const std::string bad = error("  providers: [{aesgcm: {keys: [{name: k, secret: c2hvcnQ=}]}}]\n");
   EXPECT_NE(bad.find("\"k\""), std::string::npos) << bad;
   EXPECT_EQ(bad.find("c2hvcnQ"), std::string::npos) << bad;
   EXPECT_NE(error("  providers: [{aesgcm: {keys: [{name: 'a:b', secret: x}]}}]\n").find("':'"),

@@ -46,8 +46,7 @@ class FakeView final : public ObjectView {
 
   std::optional<Entry> Get(std::string_view resource, std::string_view ns,
                            std::string_view name) override {
-    const auto found =
-        entries_.find({std::string(resource), std::string(ns), std::string(name)});
+    const auto found = entries_.find({std::string(resource), std::string(ns), std::string(name)});
     if (found == entries_.end()) return std::nullopt;
     return found->second;
   }

@@ -1,3 +1,5 @@
+#include "orchestrator/apiserver/access/rbac.h"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -8,7 +10,6 @@
 #include "orchestrator/apiserver/access/escalation.h"
 #include "orchestrator/apiserver/access/fake_view.h"
 #include "orchestrator/apiserver/access/gates.h"
-#include "orchestrator/apiserver/access/rbac.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -24,10 +25,9 @@ void Bind(FakeView& view, const std::string& ns, const std::string& name,
   if (!subject_ns.empty()) who["namespace"] = subject_ns;
   json::array subjects;
   subjects.emplace_back(std::move(who));
-  json::object binding{
-      {"metadata", json::object{{"name", name}}},
-      {"roleRef", json::object{{"kind", role_kind}, {"name", role}}},
-      {"subjects", std::move(subjects)}};
+  json::object binding{{"metadata", json::object{{"name", name}}},
+                       {"roleRef", json::object{{"kind", role_kind}, {"name", role}}},
+                       {"subjects", std::move(subjects)}};
   if (!ns.empty()) *Ensure(binding, {"metadata", "namespace"}) = ns;
   view.Put(std::string(ns.empty() ? kClusterRoleBindings : kRoleBindings), std::move(binding));
 }
@@ -122,21 +122,20 @@ TEST_F(RbacTest, DefaultsAllowWhatKubernetesAllows) {
   EXPECT_FALSE(May(Ask(nobody, "get", "pods", "default")));
   const User jane = Someone("jane");
   EXPECT_TRUE(May(Ask(jane, "get", "/apis/apps")));
-  EXPECT_TRUE(May(
-      Ask(jane, "create", "selfsubjectaccessreviews", "", "", "authorization.k8s.io")));
+  EXPECT_TRUE(May(Ask(jane, "create", "selfsubjectaccessreviews", "", "", "authorization.k8s.io")));
   EXPECT_FALSE(May(Ask(jane, "get", "/metrics")));
   const User scheduler = Someone("system:kube-scheduler");
   EXPECT_TRUE(May(Ask(scheduler, "create", "pods/binding", "default", "web")));
   EXPECT_TRUE(May(Ask(scheduler, "watch", "priorityclasses", "", "", "scheduling.k8s.io")));
-  EXPECT_TRUE(May(Ask(scheduler, "update", "leases", "kube-system", "kube-scheduler",
-                      "coordination.k8s.io")));
+  EXPECT_TRUE(May(
+      Ask(scheduler, "update", "leases", "kube-system", "kube-scheduler", "coordination.k8s.io")));
   EXPECT_FALSE(May(Ask(scheduler, "create", "pods", "default", "web")));
   const User manager = Someone("system:kube-controller-manager");
   EXPECT_TRUE(May(Ask(manager, "create", "pods", "default")));
   EXPECT_TRUE(May(Ask(manager, "delete", "widgets", "default", "w", "example.com")));
   EXPECT_TRUE(May(Ask(manager, "update", "namespaces/finalize", "", "x")));
-  EXPECT_FALSE(May(Ask(manager, "create", "clusterrolebindings", "", "x",
-                       "rbac.authorization.k8s.io")));
+  EXPECT_FALSE(
+      May(Ask(manager, "create", "clusterrolebindings", "", "x", "rbac.authorization.k8s.io")));
   EXPECT_TRUE(May(Ask(Someone("x", {"system:masters"}), "anything", "everything", "any")));
 }
 
@@ -235,12 +234,13 @@ TEST_F(RbacTest, NobodyGivesAwayWhatTheyDoNotHave) {
   const char* too_much = R"({"metadata":{"name":"r"},"rules":[
       {"verbs":["delete","get"],"apiGroups":[""],"resources":["nodes","pods"]},
       {"verbs":["use"],"apiGroups":["policy"],"resources":["psp"],"resourceNames":["p"]}]})";
-  EXPECT_EQ(write(jane, "roles", too_much),
-            "roles.rbac.authorization.k8s.io \"r\" is forbidden: user \"jane\" (groups=[\"dev\" "
-            "\"system:authenticated\"]) is attempting to grant RBAC permissions not currently "
-            "held:\n"
-            "{APIGroups:[\"\"], Resources:[\"nodes\"], Verbs:[\"delete\" \"get\"]}\n"
-            "{APIGroups:[\"policy\"], Resources:[\"psp\"], ResourceNames:[\"p\"], Verbs:[\"use\"]}");
+  EXPECT_EQ(
+      write(jane, "roles", too_much),
+      "roles.rbac.authorization.k8s.io \"r\" is forbidden: user \"jane\" (groups=[\"dev\" "
+      "\"system:authenticated\"]) is attempting to grant RBAC permissions not currently "
+      "held:\n"
+      "{APIGroups:[\"\"], Resources:[\"nodes\"], Verbs:[\"delete\" \"get\"]}\n"
+      "{APIGroups:[\"policy\"], Resources:[\"psp\"], ResourceNames:[\"p\"], Verbs:[\"use\"]}");
   const json::object same = ParseJson(too_much)->as_object();
   EXPECT_EQ(write(jane, "roles", too_much, &same), "ok") << "the rules do not change";
   EXPECT_EQ(write(Someone("root", {"system:masters"}), "roles", too_much), "ok");

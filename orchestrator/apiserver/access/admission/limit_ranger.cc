@@ -143,8 +143,8 @@ class LimitRanger final : public AdmissionPlugin {
 
   absl::Status Validate(AdmissionRequest& request) override {
     const bool pod = Creates(request, "pods");
-    const bool claim = Creates(request, "persistentvolumeclaims") ||
-                       Updates(request, "persistentvolumeclaims");
+    const bool claim =
+        Creates(request, "persistentvolumeclaims") || Updates(request, "persistentvolumeclaims");
     if (!pod && !claim) return absl::OkStatus();
     for (const ObjectView::Entry& range : view_.List("limitranges", request.attributes.ns)) {
       std::vector<std::string> errors;
@@ -152,8 +152,8 @@ class LimitRanger final : public AdmissionPlugin {
         Check(*request.object, pod, StringAt(item, {"type"}), Read(item), errors);
       }
       if (errors.empty()) continue;
-      return ForbiddenHere(request, errors.size() == 1 ? errors[0]
-                                                       : StrCat("[", Joined(errors, ", "), "]"));
+      return ForbiddenHere(request,
+                           errors.size() == 1 ? errors[0] : StrCat("[", Joined(errors, ", "), "]"));
     }
     return absl::OkStatus();
   }

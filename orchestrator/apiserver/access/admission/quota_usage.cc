@@ -15,12 +15,9 @@ using base::StrCat;
 const Quantity kOne = Quantity::FromInt(1);
 
 // Of these a quota counts the objects by their bare name too.
-constexpr std::string_view kCounted[] = {"configmaps",
-                                         "persistentvolumeclaims",
-                                         "pods",
-                                         "replicationcontrollers",
-                                         "resourcequotas",
-                                         "secrets",
+constexpr std::string_view kCounted[] = {"configmaps",     "persistentvolumeclaims",
+                                         "pods",           "replicationcontrollers",
+                                         "resourcequotas", "secrets",
                                          "services"};
 
 void AddPod(const json::object& pod, ResourceList& out) {
@@ -43,9 +40,8 @@ void AddService(const json::object& service, ResourceList& out) {
   const std::string_view type = StringAt(service, {"spec", "type"});
   const auto ports = static_cast<int64_t>(ArrayAt(service, {"spec", "ports"}).size());
   if (type == "LoadBalancer") out["services.loadbalancers"] = kOne;
-  if (type == "NodePort" ||
-      (type == "LoadBalancer" &&
-       BoolAt(service, {"spec", "allocateLoadBalancerNodePorts"}, true))) {
+  if (type == "NodePort" || (type == "LoadBalancer" &&
+                             BoolAt(service, {"spec", "allocateLoadBalancerNodePorts"}, true))) {
     out["services.nodeports"] = Quantity::FromInt(ports);
   }
 }

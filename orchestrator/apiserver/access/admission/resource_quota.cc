@@ -39,8 +39,8 @@ class ResourceQuota final : public AdmissionPlugin {
 
   absl::Status Validate(AdmissionRequest& request) override {
     const Attributes& a = request.attributes;
-    if (a.verb != "create" || a.ns.empty() || !a.subresource.empty() ||
-        request.object == nullptr || request.kind == nullptr) {
+    if (a.verb != "create" || a.ns.empty() || !a.subresource.empty() || request.object == nullptr ||
+        request.kind == nullptr) {
       return absl::OkStatus();
     }
     std::vector<ObjectView::Entry> quotas = view_.List("resourcequotas", a.ns);
@@ -96,10 +96,9 @@ class ResourceQuota final : public AdmissionPlugin {
       if (after[what] > hard.at(what)) exceeded.insert(what);
     }
     if (!exceeded.empty()) {
-      return ForbiddenHere(request, StrCat("exceeded quota: ", name,
-                                           ", requested: ", Print(asked, exceeded),
-                                           ", used: ", Print(used, exceeded),
-                                           ", limited: ", Print(hard, exceeded)));
+      return ForbiddenHere(
+          request, StrCat("exceeded quota: ", name, ", requested: ", Print(asked, exceeded),
+                          ", used: ", Print(used, exceeded), ", limited: ", Print(hard, exceeded)));
     }
     if (request.dry_run) return absl::OkStatus();
     json::object now = quota;
