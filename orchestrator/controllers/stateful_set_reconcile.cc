@@ -143,16 +143,10 @@ class StatefulSetReconcile {
     for (auto it = pods_.rbegin(); it != pods_.rend(); ++it) {
       if (!InRange(it->first)) beyond.push_back(it->second);
     }
-    const auto first_unhealthy = std::find_if(beyond.rbegin(), beyond.rend(),
-                                              [](const PodInfo* pod) { return !Healthy(*pod); });
     for (const PodInfo* pod : beyond) {
       if (pod->deleting) {
         if (ordered_) return false;
         continue;
-      }
-      if (ordered_ && !Healthy(*pod) && first_unhealthy != beyond.rend() &&
-          *first_unhealthy != pod) {
-        return false;
       }
       FixClaims(OrdinalOf(pod->name, name_), pod);
       Delete(*pod);
