@@ -4,6 +4,7 @@
 // Thread-safety: values.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,7 +32,11 @@ struct RolledSet {
   explicit RolledSet(const json::object& set);
   std::string_view name() const { return NameOf(*object); }
   int64_t revision() const;
-  int64_t available() const { return IntAt(*object, {"status", "availableReplicas"}); }
+  // Not more than there are to be: what a status from before the last scaling counts is leaving.
+  int64_t available() const {
+    return std::min(IntAt(*object, {"status", "availableReplicas"}),
+                    IntAt(*object, {"spec", "replicas"}, 1));
+  }
   bool changed() const;
 };
 

@@ -62,7 +62,7 @@ json::object StatusOf(const ReplicasState& state, const std::vector<const PodInf
     available += IsAvailable(*pod, min_ready, state.now);
   }
   json::object status = old;
-  status["replicas"] = active.size();
+  status["replicas"] = static_cast<int64_t>(active.size());
   const auto count = [&](std::string_view name, int64_t value) {
     if (value == 0) {
       status.erase(name);
