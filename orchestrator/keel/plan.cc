@@ -153,7 +153,6 @@ std::vector<DaemonPlan> PlanCluster(const ClusterOptions& o, const std::string& 
                      .command = {programs + "/keel-controller-manager",
                                  "--kubeconfig=" + files.Kubeconfig("controller-manager"), master,
                                  "--bind-address=127.0.0.1", StrCat("--secure-port=", port),
-                                 "--service-account-private-key-file=" + files.account_key,
                                  "--root-ca-file=" + files.pki + "/ca.crt"},
                      .ports = {port},
                      .stage = 2});

@@ -32,8 +32,16 @@ NodeReporter::NodeReporter(ApiClient& client, NodeSet& nodes, std::function<absl
       now_(std::move(now)),
       options_(options),
       on_changed_(std::move(on_changed)),
-      registrations_(client.loop(), {.workers = options.registrations},
-                     [this](uint32_t index, Done done) { Register(index, std::move(done)); }) {}
+      registrations_(
+          client.loop(), {.workers = options.registrations}, [this](uint32_t index, Done done) {
+            Register(index, [this, index, done = std::move(done)](absl::Status status) mutable {
+              if (!status.ok()) {
+                base::Log().warn("not registered, tried again node={} error={}",
+                                 nodes_.at(index).name, base::ToStd(status.message()));
+              }
+              done(std::move(status));
+            });
+          }) {}
 
 NodeReporter::~NodeReporter() = default;
 

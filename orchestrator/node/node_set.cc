@@ -101,7 +101,7 @@ json::object NodeSet::Status(uint32_t index, absl::Time now) const {
         {"bootID", base::StrCat("b0070000-0000-4000-8000-", absl::Hex(number, absl::kZeroPad12))},
         {"containerRuntimeVersion", options_.runtime_version},
         {"kernelVersion", kernel},
-        {"kubeProxyVersion", ""},
+        {"kubeProxyVersion", kVersion},
         {"kubeletVersion", kVersion},
         {"machineID", base::StrCat("40110e00000000000000", absl::Hex(number, absl::kZeroPad12))},
         {"operatingSystem", "linux"},

@@ -185,7 +185,7 @@ class Cluster:
             self._add(f"controller-manager-{i}", [
                 program("keel-controller-manager"), "--kubeconfig", configs["controller-manager"],
                 "--bind-address", "127.0.0.1", "--secure-port", rest[i],
-                "--service-account-private-key-file", self.pki.account_key, "--root-ca-file", self.pki.ca,
+                "--root-ca-file", self.pki.ca,
                 *controller_manager_flags])
         for i in range(schedulers):
             self._add(f"scheduler-{i}", [
