@@ -110,6 +110,7 @@ struct Schema {
   std::optional<double> minimum{}, maximum{};
   bool exclusive_minimum = false, exclusive_maximum = false;
   std::optional<int64_t> min_length{}, max_length{}, min_items{}, max_items{};
+  std::string format{};  // kString: only told, not checked
   std::string pattern{};
   std::shared_ptr<const Pattern> compiled_pattern{};
   enum class ListKind : uint8_t { kAtomic, kSet, kMap };
@@ -152,8 +153,11 @@ class TypeRegistry {
   std::unique_ptr<Impl> impl_;
 };
 
-// A schema from a CustomResourceDefinition's `openAPIV3Schema`; it owns all its parts.
-// Errors: not structural; each is added to `errors` under `path`.
+// A schema from a CustomResourceDefinition's `openAPIV3Schema`; it owns all its parts. Never null:
+// what is wrong is added to `errors` under `path`. Understood are types, properties, items,
+// additionalProperties, required, defaults, nullable, enum, bounds, lengths, pattern and the
+// x-kubernetes- marks of lists, maps, unknown fields and integers or strings. Not evaluated are
+// x-kubernetes-validations (CEL), allOf, anyOf, oneOf, not, multipleOf and counts of properties.
 std::shared_ptr<const Schema> SchemaFromOpenApi(const json::object& open_api, std::string_view path,
                                                 FieldErrors& errors);
 

@@ -121,6 +121,7 @@ class Checker {
           WrongType(value, path, "number");
         } else {
           CheckBounds(schema, value, value.to_number<double>(), path);
+          if (!schema.enum_values.empty()) CheckEnum(schema, value, ToJson(value), path);
         }
         break;
       case FieldType::kIntOrString:
