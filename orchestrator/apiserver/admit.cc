@@ -4,9 +4,12 @@
 
 #include <cstdio>
 
+#include "absl/time/clock.h"
 #include "base/check.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "orchestrator/api/managed_fields.h"
+#include "orchestrator/api/time.h"
 #include "orchestrator/apiserver/object_api.h"
 
 namespace keel::orchestrator {
@@ -80,8 +83,7 @@ WriteTarget ObjectApi::TargetOf(const Request& request, const Kind& kind, bool d
 }
 
 absl::Status ObjectApi::Admit(Request& request, const KindPtr& kind, bool dry_run,
-                              json::object& object, const json::object* before,
-                              std::vector<SideWrite>& side_writes) {
+                              json::object& object, const json::object* before, WritePlan& plan) {
   const Schema& schema = context_.kinds.SchemaOf(*kind);
   const bool status_only = request.info.subresource == "status";
   json::object& metadata = object["metadata"].as_object();
@@ -137,8 +139,7 @@ absl::Status ObjectApi::Admit(Request& request, const KindPtr& kind, bool dry_ru
   CheckSchema(schema, object, "", errors);
   CheckMetadata(*kind, object, errors);
   if (before != nullptr) {
-    json::value was = *before;
-    CheckImmutable(schema, object, was, "", errors);
+    CheckImmutable(schema, object, *before, "", errors);
   }
   if (errors.empty()) {
     if (kind->check) kind->check(object, errors);
@@ -160,8 +161,35 @@ absl::Status ObjectApi::Admit(Request& request, const KindPtr& kind, bool dry_ru
     }
   }
   for (std::string& warning : admission.warnings) request.warnings.push_back(std::move(warning));
-  side_writes = std::move(admission.side_writes);
-  return absl::OkStatus();
+  plan.side_writes = std::move(admission.side_writes);
+  if (request.applies) return absl::OkStatus();
+  json::value now = std::move(object);
+  const absl::Status tracked =
+      TrackUpdate(schema, before == nullptr ? json::value() : json::value(*before), now,
+                  ManagerOf(request, *kind));
+  object = std::move(now.as_object());
+  return tracked;
+}
+
+void ObjectApi::MakeNew(const Kind& kind, json::object& object) const {
+  if (!object["metadata"].is_object()) object["metadata"] = json::object();
+  json::object& metadata = object["metadata"].as_object();
+  for (const char* field : {"resourceVersion", "selfLink", "deletionTimestamp",
+                            "deletionGracePeriodSeconds", "generation"}) {
+    metadata.erase(field);
+  }
+  metadata["uid"] = RandomUid();
+  metadata["creationTimestamp"] = orchestrator::FormatTime(absl::Now());
+  if (kind.has_generation) metadata["generation"] = 1;
+}
+
+absl::Status ObjectApi::Reserve(const Kind& kind, const json::object* before, WritePlan& plan) {
+  if (kind.plural == "events" && event_lease_ != nullptr) plan.lease = event_lease_->Current();
+  if (addresses_ == nullptr || !kind.group.empty() || kind.plural != "services") {
+    return absl::OkStatus();
+  }
+  return addresses_->Plan(before, plan.what == WritePlan::What::kDelete ? nullptr : &plan.object,
+                          plan);
 }
 
 }  // namespace keel::orchestrator

@@ -12,6 +12,8 @@ namespace keel::orchestrator {
 
 namespace {
 
+constexpr size_t kMaxWaiting = 10'000;  // requests, while the cache is loaded
+
 CacheOptions CacheOptionsOf(const ApiServerOptions& options, const KindRegistry& kinds) {
   CacheOptions out = options.cache;
   out.prefix = options.prefix;
@@ -34,12 +36,65 @@ bool IsDiscovery(std::string_view path) {
 }  // namespace
 
 ApiServer::ApiServer(base::Loop& loop, Store& store, KindRegistry& kinds, ApiServerOptions options)
-    : cache_(loop, store, CacheOptionsOf(options, kinds)),
+    : options_(std::move(options)),
+      cache_(loop, store, CacheOptionsOf(options_, kinds)),
       context_{.loop = loop, .store = store, .cache = cache_, .kinds = kinds},
       objects_(context_),
-      discovery_(kinds) {}
+      discovery_(kinds),
+      addresses_(cache_, options_.service_ranges),
+      event_lease_(loop, store, options_.event_ttl_seconds),
+      bootstrap_(objects_, options_.bootstrap) {
+  objects_.SetAddresses(&addresses_);
+  objects_.SetEventLease(&event_lease_);
+}
 
-void ApiServer::Start(absl::AnyInvocable<void()> done) { cache_.Start(std::move(done)); }
+void ApiServer::SetGates(Gates* gates) {
+  gates_ = gates;
+  context_.authenticator = &gates->authenticator();
+  context_.authorizer = &gates->authorizer();
+  context_.admission = &gates->admission();
+  context_.transformer = &gates->transformer();
+  cache_.SetTransformer(&gates->transformer());
+}
+
+void ApiServer::Start(absl::AnyInvocable<void()> done) {
+  event_lease_.Ask();
+  cache_.Start([this, done = std::move(done)]() mutable {
+    Begin();
+    done();
+  });
+}
+
+void ApiServer::Begin() {
+  begun_ = true;
+  bootstrap_.Run();
+  KeepDefaults();
+  CompactLater(cache_.revision());
+  for (RequestPtr& request : std::exchange(waiting_, {})) ServeResource(std::move(request));
+}
+
+void ApiServer::KeepDefaults() {
+  if (gates_ == nullptr) return;
+  if (const uint64_t version = gates_->DefaultsVersion() + 1; version != defaults_version_) {
+    defaults_version_ = version;
+    for (WantedObject& wanted : gates_->WantedObjects()) {
+      bootstrap_.Ensure(std::move(wanted.object), wanted.mod_revision);
+    }
+  }
+  context_.loop.After(std::chrono::seconds(1), [this, alive = alive_] {
+    if (*alive) KeepDefaults();
+  });
+}
+
+void ApiServer::CompactLater(int64_t revision) {
+  if (options_.compaction_interval == base::Duration::zero()) return;
+  context_.loop.After(options_.compaction_interval, [this, alive = alive_, revision] {
+    if (!*alive) return;
+    // What was new an interval ago: watches and lists that began since can go on.
+    context_.store.Compact(revision, [](absl::StatusOr<int64_t>) {});
+    CompactLater(cache_.revision());
+  });
+}
 
 void ApiServer::Handle(rpc::HttpRequest http, rpc::HttpRespond respond) {
   auto info = ParseRequestInfo(http.method, http.path, http.query);
@@ -74,21 +129,27 @@ absl::Status ApiServer::Admit(Request& request) {
   KEEL_ASSIGN_OR_RETURN(request.user,
                         context_.authenticator->Authenticate(
                             certificate, request.http.Header("authorization"), absl::Now()));
-  if (context_.authorizer == nullptr) return absl::OkStatus();
+  KEEL_ASSIGN_OR_RETURN(request.user,
+                        gates_->Impersonate(std::move(request.user), request.http.headers));
   return context_.authorizer->Authorize(request.info.AttributesFor(request.user));
 }
 
 void ApiServer::Serve(RequestPtr request) {
   if (!request->info.is_resource) return ServePath(std::move(request));
-  if (cache_.ready()) return ServeResource(std::move(request));
-  cache_.WhenAt(1, [this, request](absl::Status status) {
-    if (!status.ok()) return request->Fail(Unavailable("the cache is not loaded yet"));
-    ServeResource(request);
-  });
+  if (begun_) return ServeResource(std::move(request));
+  if (waiting_.size() >= kMaxWaiting) {
+    return request->Fail(Unavailable("the server is loading what the store holds"));
+  }
+  waiting_.push_back(std::move(request));
 }
 
 void ApiServer::ServeResource(RequestPtr request) {
   RequestInfo& info = request->info;
+  if (info.group.empty() && info.resource == "bindings" && info.verb == "create") {
+    info.subresource.clear();
+    return objects_.Bind(std::move(request),
+                         context_.kinds.FindByResource("", info.version, "pods"));
+  }
   KindPtr kind = context_.kinds.FindByResource(info.group, info.version, info.resource);
   if (kind == nullptr) return request->Fail(NoSuchPath());
   if (!kind->namespaced) {
@@ -102,6 +163,7 @@ void ApiServer::ServeResource(RequestPtr request) {
   if (std::find(verbs.begin(), verbs.end(), info.verb) == verbs.end()) {
     return request->Fail(MethodNotSupported(kind->resource(), info.verb));
   }
+  if (kind->create_only) return ServeCreateOnly(std::move(request), std::move(kind));
   if (info.verb == "get") return objects_.Get(std::move(request), std::move(kind));
   if (info.verb == "list") return objects_.List(std::move(request), std::move(kind));
   if (info.verb == "watch") return objects_.Watch(std::move(request), std::move(kind));
@@ -135,11 +197,43 @@ void ApiServer::ServeSubresource(RequestPtr request, KindPtr kind) {
     if (info.verb == "update") return objects_.Update(std::move(request), std::move(kind));
     return objects_.Patch(std::move(request), std::move(kind));
   }
+  if (info.subresource == "scale") {
+    if (info.verb == "get") return objects_.GetScale(std::move(request), std::move(kind));
+    return objects_.WriteScale(std::move(request), std::move(kind));
+  }
+  if (info.subresource == "binding") return objects_.Bind(std::move(request), std::move(kind));
+  if (info.subresource == "eviction") return objects_.Evict(std::move(request), std::move(kind));
+  if (info.subresource == "finalize") {
+    return objects_.FinalizeNamespace(std::move(request), std::move(kind));
+  }
+  if (info.subresource == "token" && gates_ != nullptr) {
+    return ServeCreateOnly(std::move(request), std::move(kind));
+  }
   request->Fail(
       ApiError{.code = 501,
                .reason = "NotImplemented",
                .message = base::StrCat("the subresource ", info.subresource, " is not served yet")}
           .ToStatus());
+}
+
+void ApiServer::ServeCreateOnly(RequestPtr request, KindPtr) {
+  if (gates_ == nullptr) {
+    return request->Fail(ApiError{.code = 501,
+                                  .reason = "NotImplemented",
+                                  .message = "this server checks nobody's rights "
+                                             "(--authorization-mode=AlwaysAllow)"}
+                             .ToStatus());
+  }
+  auto body = ParseJson(request->http.body);
+  if (!body.ok() || !body->is_object()) {
+    return request->Fail(BadRequest("the body of the request is no object"));
+  }
+  const Attributes attributes = request->info.AttributesFor(request->user);
+  auto answer = request->info.subresource == "token"
+                    ? gates_->RequestToken(attributes, body->as_object(), absl::Now())
+                    : gates_->Review(attributes, body->as_object(), absl::Now());
+  if (!answer.ok()) return request->Fail(answer.status());
+  request->SendJson(201, *answer);
 }
 
 void ApiServer::ServePath(RequestPtr request) {
@@ -157,6 +251,12 @@ void ApiServer::ServePath(RequestPtr request) {
                                                {"goVersion", "C++20"},
                                                {"compiler", "g++"},
                                                {"platform", "linux/amd64"}});
+  }
+  if (gates_ != nullptr && path == "/openid/v1/jwks") {
+    return request->SendJson(200, gates_->JsonWebKeys());
+  }
+  if (gates_ != nullptr && path == "/.well-known/openid-configuration") {
+    return request->SendJson(200, gates_->OpenIdConfiguration());
   }
   if (path == "/metrics") {
     return request->Send(200, "text/plain; version=0.0.4; charset=utf-8", metrics_.Text(cache_));
@@ -193,7 +293,7 @@ void ApiServer::ServeHealth(Request& request) {
   std::vector<std::pair<std::string, bool>> checks = {{"ping", true}};
   if (endpoint != "livez") {
     checks.emplace_back("etcd", cache_.ready());
-    checks.emplace_back("informer-sync", cache_.ready());
+    checks.emplace_back("informer-sync", begun_);
   }
   std::string text;
   bool all = true, found = only.empty();

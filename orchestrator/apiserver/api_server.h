@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "base/loop.h"
+#include "orchestrator/apiserver/access/gates.h"
+#include "orchestrator/apiserver/bootstrap.h"
 #include "orchestrator/apiserver/context.h"
 #include "orchestrator/apiserver/discovery.h"
 #include "orchestrator/apiserver/object_api.h"
@@ -29,12 +31,20 @@ namespace keel::orchestrator {
 struct ApiServerOptions {
   std::string prefix = "/registry";
   CacheOptions cache{};
+  ServiceRanges service_ranges{};
+  BootstrapOptions bootstrap{};
+  int64_t event_ttl_seconds = 3600;
+  // History older than this is compacted away; zero: never.
+  base::Duration compaction_interval = std::chrono::minutes(5);
 };
 
 class ApiServer {
  public:
   ApiServer(base::Loop& loop, Store& store, KindRegistry& kinds, ApiServerOptions options);
+  ~ApiServer() { *alive_ = false; }
 
+  // Whether requests are checked at all; without gates all are allowed. Before Start.
+  void SetGates(Gates* gates);
   // Loads the cache; `done` once it is whole. Requests before that wait for it.
   void Start(absl::AnyInvocable<void()> done);
   void Handle(rpc::HttpRequest http, rpc::HttpRespond respond);
@@ -50,12 +60,25 @@ class ApiServer {
   void ServeSubresource(RequestPtr request, KindPtr kind);
   void ServePath(RequestPtr request);
   void ServeHealth(Request& request);
+  void ServeCreateOnly(RequestPtr request, KindPtr kind);
+  void Begin();
+  void KeepDefaults();
+  void CompactLater(int64_t revision);
 
+  const ApiServerOptions options_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   Cache cache_;
   ServerContext context_;
   ObjectApi objects_;
   Discovery discovery_;
   ServerMetrics metrics_;
+  ServiceAddresses addresses_;
+  EventLease event_lease_;
+  Bootstrap bootstrap_;
+  Gates* gates_ = nullptr;
+  uint64_t defaults_version_ = 0;
+  std::vector<RequestPtr> waiting_;  // for the cache to be whole
+  bool begun_ = false;
 };
 
 }  // namespace keel::orchestrator

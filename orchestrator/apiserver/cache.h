@@ -40,7 +40,7 @@ struct CacheOptions {
   int64_t load_page = 2000;      // objects
   size_t parsed_objects = 2000;  // kept parsed for ObjectView
   base::Duration wait_limit = std::chrono::seconds(3);
-  // How values lie in the store; null: as they are.
+  // Null: values lie in the store as they are.
   ValueTransformer* transformer = nullptr;
   // Kind::selectable_fields of a resource ("deployments.apps").
   std::function<std::vector<std::string>(std::string_view resource)> fields_of{};
@@ -53,6 +53,8 @@ class Cache final : public ObjectView {
   Cache(base::Loop& loop, Store& store, CacheOptions options);
   ~Cache() override;
 
+  // How values lie in the store. Before Start.
+  void SetTransformer(ValueTransformer* transformer) { options_.transformer = transformer; }
   // Loads and watches; goes on trying while the store does not answer. `done` once, when it is
   // whole for the first time.
   void Start(absl::AnyInvocable<void()> done);
@@ -107,7 +109,7 @@ class Cache final : public ObjectView {
 
   base::Loop& loop_;
   Store& store_;
-  const CacheOptions options_;
+  CacheOptions options_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   absl::flat_hash_map<std::string, std::unique_ptr<ResourceCache>> resources_;
   bool ready_ = false;

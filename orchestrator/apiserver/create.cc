@@ -52,13 +52,7 @@ void ObjectApi::CreateObject(RequestPtr request, KindPtr kind, json::object deco
   if (metadata.contains("resourceVersion") && !StringAt(metadata, {"resourceVersion"}).empty()) {
     return request->Fail(BadRequest("resourceVersion should not be set on objects to be created"));
   }
-  for (const char* field : {"resourceVersion", "selfLink", "deletionTimestamp",
-                            "deletionGracePeriodSeconds", "generation"}) {
-    metadata.erase(field);
-  }
-  metadata["uid"] = RandomUid();
-  metadata["creationTimestamp"] = orchestrator::FormatTime(absl::Now());
-  if (kind->has_generation) metadata["generation"] = 1;
+  MakeNew(*kind, decoded);
   request->decoding_warnings = request->warnings.size();
   TryCreate(std::move(request), std::move(kind),
             std::make_shared<const json::object>(std::move(decoded)), *dry_run, 0);
@@ -83,8 +77,8 @@ void ObjectApi::TryCreate(RequestPtr request, KindPtr kind,
        wanted = std::move(object)](const json::object*) -> absl::StatusOr<WritePlan> {
         WritePlan plan{.object = wanted};
         request->warnings.resize(std::min(request->warnings.size(), request->decoding_warnings));
-        KEEL_RETURN_IF_ERROR(
-            Admit(*request, kind, dry_run, plan.object, nullptr, plan.side_writes));
+        KEEL_RETURN_IF_ERROR(Admit(*request, kind, dry_run, plan.object, nullptr, plan));
+        KEEL_RETURN_IF_ERROR(Reserve(*kind, nullptr, plan));
         KEEL_RETURN_IF_ERROR(presenter_.ToStored(*kind, plan.object));
         return plan;
       },

@@ -69,6 +69,7 @@ void ObjectApi::DeleteObject(RequestPtr request, KindPtr kind, std::string ns, s
         if (GoesNow(*kind, plan.object)) {
           plan.what = WritePlan::What::kDelete;
         }
+        KEEL_RETURN_IF_ERROR(Reserve(*kind, before, plan));
         return plan;
       },
       std::move(done));

@@ -51,6 +51,38 @@ std::unique_ptr<CLI::App> MakeApp(ApiServerFlags& flags) {
                   "AlwaysAllow, AlwaysDeny, Node, RBAC: the first that allows decides")
       ->delimiter(',')
       ->capture_default_str();
+  app->add_flag("--anonymous-auth,!--no-anonymous-auth", flags.anonymous_auth,
+                "Whether requests without credentials are system:anonymous's, not refused");
+  app->add_option("--token-auth-file", flags.token_auth_file,
+                  "CSV of static tokens: token,user,uid,\"group1,group2\"");
+  app->add_option("--service-account-key-file", flags.service_account_key_files,
+                  "PEM keys; tokens of service accounts signed by one of them count");
+  app->add_option("--service-account-signing-key-file", flags.service_account_signing_key_file,
+                  "PEM key that signs new tokens");
+  app->add_option("--service-account-issuer", flags.service_account_issuer,
+                  "Issuer of those tokens")
+      ->capture_default_str();
+  app->add_option("--api-audiences", flags.api_audiences,
+                  "Audiences that tokens must be for; default: the issuer")
+      ->delimiter(',');
+  app->add_option("--disable-admission-plugins", flags.disable_admission_plugins,
+                  "Admission plugins to leave out")
+      ->delimiter(',');
+  app->add_option("--encryption-provider-config", flags.encryption_provider_config,
+                  "EncryptionConfiguration: how secrets lie in the store");
+  app->add_option("--advertise-address", flags.advertise_address,
+                  "Address at which the cluster finds this server; default: the bind address");
+  app->add_option("--service-cluster-ip-range", flags.service_cluster_ip_range,
+                  "Addresses of services")
+      ->capture_default_str();
+  app->add_option("--service-node-port-range", flags.service_node_port_range,
+                  "Node ports of services")
+      ->capture_default_str();
+  app->add_option("--event-ttl", flags.event_ttl_seconds, "Seconds for which events are kept")
+      ->capture_default_str();
+  app->add_option("--etcd-compaction-interval", flags.compaction_interval_seconds,
+                  "Seconds of history that the store keeps; 0: all")
+      ->capture_default_str();
   app->add_option("--log-level", flags.log_level, "debug, info, warn or error")
       ->capture_default_str();
   return app;

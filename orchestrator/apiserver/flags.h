@@ -21,6 +21,20 @@ struct ApiServerFlags {
   std::string cert_dir = "/var/run/kubernetes";
 
   std::vector<std::string> authorization_mode = {"AlwaysAllow"};
+  bool anonymous_auth = true;
+  std::string token_auth_file{};
+  std::vector<std::string> service_account_key_files{};
+  std::string service_account_signing_key_file{};
+  std::string service_account_issuer = "https://kubernetes.default.svc";
+  std::vector<std::string> api_audiences{};
+  std::vector<std::string> disable_admission_plugins{};
+  std::string encryption_provider_config{};
+
+  std::string advertise_address{};  // empty: the bind address, or 127.0.0.1
+  std::string service_cluster_ip_range = "10.96.0.0/16";
+  std::string service_node_port_range = "30000-32767";
+  int64_t event_ttl_seconds = 3600;
+  int64_t compaction_interval_seconds = 300;
   std::string log_level = "info";
 
   bool help = false, version = false;

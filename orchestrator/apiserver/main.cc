@@ -15,6 +15,7 @@
 #include "base/strings.h"
 #include "base/tls/context.h"
 #include "base/tls/self_signed.h"
+#include "orchestrator/apiserver/access/gates.h"
 #include "orchestrator/apiserver/api_server.h"
 #include "orchestrator/apiserver/etcd_store.h"
 #include "orchestrator/apiserver/flags.h"
@@ -45,6 +46,27 @@ absl::StatusOr<std::shared_ptr<base::TlsContext>> MakeTls(ApiServerFlags flags) 
   return base::TlsContext::Create(std::move(options), base::TlsRole::kServer);
 }
 
+AccessOptions AccessOptionsOf(const ApiServerFlags& flags) {
+  AccessOptions options;
+  options.anonymous_auth = flags.anonymous_auth;
+  options.token_auth_file = flags.token_auth_file;
+  options.service_account_key_files = flags.service_account_key_files;
+  options.service_account_signing_key_file = flags.service_account_signing_key_file;
+  options.service_account_issuer = flags.service_account_issuer;
+  options.api_audiences = flags.api_audiences;
+  options.authorization_modes = flags.authorization_mode;
+  options.disable_admission_plugins = flags.disable_admission_plugins;
+  options.encryption_provider_config = flags.encryption_provider_config;
+  return options;
+}
+
+std::string AdvertiseAddress(const ApiServerFlags& flags) {
+  if (!flags.advertise_address.empty()) return flags.advertise_address;
+  const bool any =
+      flags.bind_address.empty() || flags.bind_address == "0.0.0.0" || flags.bind_address == "::";
+  return any ? "127.0.0.1" : flags.bind_address;
+}
+
 absl::Status Run(const ApiServerFlags& flags) {
   base::AsioLoop loop("apiserver");
   KEEL_ASSIGN_OR_RETURN(auto kinds, MakeKindRegistry());
@@ -52,7 +74,21 @@ absl::Status Run(const ApiServerFlags& flags) {
                                                          .ca_file = flags.etcd_cafile,
                                                          .cert_file = flags.etcd_certfile,
                                                          .key_file = flags.etcd_keyfile}));
-  ApiServer server(loop, *store, *kinds, {.prefix = flags.etcd_prefix});
+  KEEL_ASSIGN_OR_RETURN(
+      const ServiceRanges ranges,
+      ServiceRanges::Parse(flags.service_cluster_ip_range, flags.service_node_port_range));
+  ApiServer server(
+      loop, *store, *kinds,
+      {.prefix = flags.etcd_prefix,
+       .service_ranges = ranges,
+       .bootstrap = {.advertise_address = AdvertiseAddress(flags), .port = flags.secure_port},
+       .event_ttl_seconds = flags.event_ttl_seconds,
+       .compaction_interval = std::chrono::seconds(flags.compaction_interval_seconds)});
+  std::unique_ptr<Gates> gates;
+  if (flags.authorization_mode != std::vector<std::string>{"AlwaysAllow"}) {
+    KEEL_ASSIGN_OR_RETURN(gates, Gates::Create(AccessOptionsOf(flags), server.cache()));
+    server.SetGates(gates.get());
+  }
   rpc::ServerOptions rpc_options;
   rpc_options.max_http_body_bytes = kMaxBodyBytes;
   rpc::Server listener({&loop}, rpc_options);

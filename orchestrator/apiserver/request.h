@@ -30,6 +30,7 @@ class Request {
   OutputFormat format{};
   User user{};
   std::vector<std::string> warnings{};  // each a Warning header
+  bool applies = false;                 // server-side apply keeps the owners of fields itself
   size_t decoding_warnings = 0;         // the first of them; a plan that runs again makes the rest
 
   // Whether the answer has begun.

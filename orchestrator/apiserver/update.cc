@@ -6,7 +6,6 @@
 #include "orchestrator/api/patch.h"
 #include "orchestrator/apiserver/delete_rules.h"
 #include "orchestrator/apiserver/object_api.h"
-#include "orchestrator/apiserver/yaml.h"
 
 namespace keel::orchestrator {
 
@@ -57,19 +56,19 @@ void ObjectApi::UpdateWith(RequestPtr request, KindPtr kind, Changed change) {
         WritePlan plan;
         KEEL_ASSIGN_OR_RETURN(plan.object, change(before));
         KEEL_RETURN_IF_ERROR(CheckPreconditions(*kind, plan.object, before, version_needed));
-        KEEL_RETURN_IF_ERROR(
-            Admit(*request, kind, dry_run, plan.object, &before, plan.side_writes));
+        KEEL_RETURN_IF_ERROR(Admit(*request, kind, dry_run, plan.object, &before, plan));
         KEEL_RETURN_IF_ERROR(CheckFinalizers(*kind, plan.object, before));
-        if (GoesNow(*kind, plan.object)) {
-          plan.what = WritePlan::What::kDelete;
-          return plan;
-        }
+        if (GoesNow(*kind, plan.object)) plan.what = WritePlan::What::kDelete;
+        KEEL_RETURN_IF_ERROR(Reserve(*kind, &before, plan));
         KEEL_RETURN_IF_ERROR(presenter_.ToStored(*kind, plan.object));
         return plan;
       },
       [this, request, kind](absl::StatusOr<Written> written) {
         if (!written.ok()) return request->Fail(written.status());
-        Answer(*request, kind, 200, *written);
+        if (request->info.subresource != "scale") return Answer(*request, kind, 200, *written);
+        auto scale = ScaleBytes(*kind, written->bytes);
+        if (!scale.ok()) return request->Fail(scale.status());
+        request->SendJsonBytes(200, *std::move(scale));
       });
 }
 
@@ -100,6 +99,7 @@ void ObjectApi::Update(RequestPtr request, KindPtr kind) {
 
 void ObjectApi::Patch(RequestPtr request, KindPtr kind) {
   const std::string type = MediaTypeOf(request->http.Header("content-type"));
+  if (type == "application/apply-patch+yaml") return Apply(std::move(request), std::move(kind));
   auto body = ParseJson(request->http.body);
   if (!body.ok()) {
     return request->Fail(
