@@ -1,7 +1,7 @@
 #include "orchestrator/api/quantity.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstdio>
 #include <limits>
 
 #include "base/strings.h"
@@ -184,14 +184,19 @@ absl::StatusOr<Quantity> Quantity::Parse(std::string_view text) {
   return q;
 }
 
-absl::StatusOr<Quantity> Quantity::Parse(const json::value& value) {
+absl::StatusOr<Quantity> Quantity::FromJson(const json::value& value) {
   if (const json::string* text = value.if_string()) return Parse(View(*text));
+  if (const double* number = value.if_double()) {
+    char text[400];
+    std::snprintf(text, sizeof text, "%.9f", *number);  // no exponent: that would be a format
+    return Parse(std::string_view(text));
+  }
   if (value.is_number()) return Parse(ToJson(value));
   return absl::InvalidArgumentError(kFormatWrong);
 }
 
 Quantity Quantity::Of(const json::value& value) {
-  auto parsed = Parse(value);
+  auto parsed = FromJson(value);
   return parsed.ok() ? *parsed : Quantity();
 }
 

@@ -30,8 +30,8 @@ class Quantity {
   // InvalidArgument in Kubernetes' words.
   static absl::StatusOr<Quantity> Parse(std::string_view text);
   // Of a string or a number; nothing else is one.
-  static absl::StatusOr<Quantity> Parse(const json::value& value);
-  // Zero where Parse fails: for values that have been checked.
+  static absl::StatusOr<Quantity> FromJson(const json::value& value);
+  // Zero where FromJson fails: for values that have been checked.
   static Quantity Of(const json::value& value);
 
   // Rounded up (away from zero), cut to the range of int64.

@@ -1,10 +1,11 @@
 // Times as objects carry them, and as kubectl shows how long ago they were.
 //
-//   object["creationTimestamp"] = FormatTime(now);          // "2026-11-23T07:06:47Z"
+//   object["creationTimestamp"] = orchestrator::FormatTime(now);  // "2026-11-23T07:06:47Z"
 //   lease["renewTime"] = FormatMicroTime(now);              // "2026-11-23T07:06:47.123456Z"
 //   KEEL_ASSIGN_OR_RETURN(absl::Time t, ParseTime(text));   // either
 //
-// Thread-safe: free functions.
+// FormatTime is written with its namespace, since absl has a function of that name. Thread-safe:
+// free functions.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 #include "orchestrator/kinds/common/columns.h"
+#include "orchestrator/kinds/common/pod_check.h"
 #include "orchestrator/kinds/common/pod_columns.h"
 #include "orchestrator/kinds/common/pod_spec.h"
 #include "orchestrator/kinds/common/prepare.h"
@@ -31,7 +32,7 @@ Kind PodKind() {
       .types = R"(
 # Containers that run together on one node.
 Pod {
-  spec    PodSpec    -- What runs, and how.
+  spec!   PodSpec    -- What runs, and how.
   status  PodStatus  -- What is known of it.
 }
 )",
@@ -43,6 +44,11 @@ Pod {
                             "status.podIP", "status.podIPs", "status.nominatedNodeName"},
       .set_defaults = SetDefaults,
       .prepare = Prepare,
+      .check =
+          [](const json::object& object, FieldErrors& errors) {
+            CheckPodSpec(ObjectAt(object, {"spec"}), "spec", errors);
+          },
+      .check_update = CheckPodUpdate,
   };
 }
 

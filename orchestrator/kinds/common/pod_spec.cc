@@ -38,7 +38,7 @@ void SetContainerDefaults(json::object& container, bool host_network) {
 }
 
 bool IsZero(const json::value& value) {
-  const auto quantity = Quantity::Parse(value);
+  const auto quantity = Quantity::FromJson(value);
   return quantity.ok() && quantity->IsZero();
 }
 
@@ -111,8 +111,8 @@ std::string_view QosClassOf(const json::object& spec) {
         if (limit == nullptr) {
           guaranteed = false;
         } else if (request != nullptr) {
-          const auto asked = Quantity::Parse(*request);
-          const auto most = Quantity::Parse(*limit);
+          const auto asked = Quantity::FromJson(*request);
+          const auto most = Quantity::FromJson(*limit);
           if (!asked.ok() || !most.ok() || *asked != *most) guaranteed = false;
         }
       }
