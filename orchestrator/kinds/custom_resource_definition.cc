@@ -35,10 +35,7 @@ std::string_view StorageVersion(const json::object& object) {
 
 // Versions in which objects were ever stored are remembered.
 void Prepare(json::object& object, const json::object* before) {
-  ResetStatus(object, before,
-              {{"conditions", json::array()},
-               {"acceptedNames", json::object{{"plural", ""}, {"kind", ""}}},
-               {"storedVersions", json::array()}});
+  ResetStatus(object, before, {{"conditions", json::array()}, {"storedVersions", json::array()}});
   const std::string_view storage = StorageVersion(object);
   json::value& stored = *Ensure(object, {"status", "storedVersions"});
   if (!stored.is_array()) stored = json::array();

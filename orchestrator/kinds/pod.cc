@@ -15,6 +15,8 @@ void SetDefaults(json::object& object) {
 }
 
 void Prepare(json::object& object, const json::object* before) {
+  // Admission may have named a service account since the defaults were set.
+  if (json::object* spec = ObjectIn(object, {"spec"})) SetPodSpecDefaults(*spec);
   json::object initial{{"phase", "Pending"}};
   initial["qosClass"] = QosClassOf(ObjectAt(object, {"spec"}));
   ResetStatus(object, before, std::move(initial));
