@@ -23,6 +23,9 @@ TEST(Core, SpreadsOneClassOverNodesAndRemembersItsFailure) {
   for (int i = 0; i < 10; ++i) w.Node(base::StrCat("n", i));
   std::map<std::string, int> on;
   for (int i = 0; i < 40; ++i) {
+    if (i == 20) {
+      for (int n = 0; n < 10; ++n) EXPECT_EQ(on[base::StrCat("n", n)], 2) << n;
+    }
     ++on[w.ScheduleAndPlace(w.Pod(base::StrCat("p", i), World::Requests("1", "1Gi")))];
   }
   for (int i = 0; i < 10; ++i) EXPECT_EQ(on[base::StrCat("n", i)], 4) << i;

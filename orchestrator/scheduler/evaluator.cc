@@ -129,9 +129,10 @@ int64_t Evaluator::ScoreOne(const NodeInfo& node, const std::vector<ScoreRange>&
   int64_t sum = 0;
   for (size_t i = 0; i < scorers_.size() && i < ranges.size(); ++i) {
     Plugin& plugin = *plugins_[static_cast<size_t>(scorers_[i])];
-    const int64_t score = std::clamp(plugin.ScoreNode(node), ranges[i].least,
-                                     std::max(ranges[i].most, ranges[i].least));
-    sum += plugin.weight() * plugin.Normalize(score, ranges[i].least, ranges[i].most);
+    // Its score may have left the range of those it was compared with.
+    sum += plugin.weight() * std::clamp<int64_t>(plugin.Normalize(plugin.ScoreNode(node),
+                                                                  ranges[i].least, ranges[i].most),
+                                                 0, kMaxScore);
   }
   return sum;
 }
