@@ -111,8 +111,21 @@ void PodLoad::CreateNamespaces(uint32_t next) {
                    if (!answer.ok() && !IsReason(answer.status(), "AlreadyExists")) {
                      return Finish(answer.status());
                    }
-                   CreateNamespaces(next + 1);
+                   WaitForAccount(next);
                  });
+}
+
+// A controller makes it; pods are refused before.
+void PodLoad::WaitForAccount(uint32_t next) {
+  client_.Get({"", "v1", "serviceaccounts"}, StrCat("load-", next), "default",
+              [this, weak = std::weak_ptr(alive_), next](absl::StatusOr<json::value> answer) {
+                if (weak.expired() || !done_) return;
+                if (answer.ok()) return CreateNamespaces(next + 1);
+                if (!IsReason(answer.status(), "NotFound")) return Finish(answer.status());
+                client_.loop().After(std::chrono::milliseconds(20), [this, weak, next] {
+                  if (!weak.expired() && done_) WaitForAccount(next);
+                });
+              });
 }
 
 void PodLoad::Begin() {

@@ -57,6 +57,7 @@ class PodLoad {
   };
 
   void CreateNamespaces(uint32_t next);
+  void WaitForAccount(uint32_t next);
   void Begin();
   void Pace();
   void Create(base::TimePoint due);

@@ -20,6 +20,10 @@ const orchestrator::Resource kPods{"", "v1", "pods"};
 class PodLoadTest : public testing::Test {
  protected:
   void Run(PodLoadOptions options) {
+    for (uint32_t i = 0; i < options.namespaces; ++i) {
+      api_.Put({"", "v1", "serviceaccounts"},
+               R"({"metadata":{"name":"default","namespace":"load-)" + std::to_string(i) + "\"}}");
+    }
     load_.emplace(api_, options);
     load_->Start([this](absl::Status status) { done_ = status; });
     loop_.RunUntilIdle();

@@ -32,9 +32,10 @@ json::value Deployment(int64_t replicas, const std::string& image,
 
 TEST(LimitsOf, RoundsSurgeUpAndUnavailableDown) {
   const auto limits = [](int64_t replicas, const std::string& surge, const std::string& gone) {
-    const json::value d = Deployment(
-        replicas, "a", base::StrCat(R"({"type":"RollingUpdate","rollingUpdate":{"maxSurge":)",
-                                    surge, R"(,"maxUnavailable":)", gone, "}}"));
+    const json::value d =
+        Deployment(replicas, "a",
+                   base::StrCat(R"({"type":"RollingUpdate","rollingUpdate":{"maxSurge":)", surge,
+                                R"(,"maxUnavailable":)", gone, "}}"));
     const RollingLimits l = LimitsOf(d.as_object());
     return std::pair(l.surge, l.unavailable);
   };
@@ -110,8 +111,8 @@ TEST_F(DeploymentTest, RollsWithinItsLimitsAndBack) {
   for (int i = 0; i < 200; ++i) {
     world.loop.Advance(std::chrono::milliseconds(100));
     const auto pods = world.api.All(kPods);
-    const auto ready = static_cast<size_t>(
-        std::count_if(pods.begin(), pods.end(), [](const json::object& pod) {
+    const auto ready =
+        static_cast<size_t>(std::count_if(pods.begin(), pods.end(), [](const json::object& pod) {
           return ControllerWorld::IsReady(pod) && ControllerWorld::IsActive(pod);
         }));
     most = std::max(most, world.ActivePods());

@@ -52,8 +52,7 @@ PodInfo Pod(const std::string& name, const std::string& owner_uid = "rs-1",
 }
 
 Plan Reconcile(const json::object& set, const std::vector<PodInfo>& pods, bool may_manage = true) {
-  ReplicasState state{
-      .set = set, .kind = kReplicaSetKind, .may_manage = may_manage, .now = kNow};
+  ReplicasState state{.set = set, .kind = kReplicaSetKind, .may_manage = may_manage, .now = kNow};
   for (const PodInfo& pod : pods) state.pods.push_back(&pod);
   return ReconcileReplicas(state);
 }

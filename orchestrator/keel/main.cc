@@ -94,7 +94,7 @@ std::string HowToGoOn(const ClusterOptions& options) {
   const ClusterFiles files(options.data_dir);
   return StrCat(
       "The cluster is up.\n\n  export KUBECONFIG=", files.kubeconfig,
-      "\n  kubectl get nodes\n  kubectl create deployment web --image=nginx --replicas=3\n"
+      "\n  kubectl get nodes\n  kubectl run web --image=nginx && kubectl get pods -o wide\n"
       "\n  logs:    ",
       files.logs, "\n  status:  keel status --data ", options.data_dir,
       "\n  stop:    keel down --data ", options.data_dir);

