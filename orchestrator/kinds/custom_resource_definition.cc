@@ -3,6 +3,7 @@
 #include "absl/strings/ascii.h"
 #include "base/strings.h"
 #include "orchestrator/api/meta.h"
+#include "orchestrator/api/schema.h"
 #include "orchestrator/kinds/common/columns.h"
 #include "orchestrator/kinds/common/prepare.h"
 #include "orchestrator/kinds/common/spec_checks.h"
@@ -92,13 +93,9 @@ void Check(const json::object& object, FieldErrors& errors) {
     const json::value* schema = Find(versions[i], {"schema", "openAPIV3Schema"});
     if (schema == nullptr) {
       errors.Required(field + ".schema.openAPIV3Schema", "schemas are required");
-    } else if (StringAt(*schema, {"type"}) != "object") {
-      if (StringAt(*schema, {"type"}).empty()) {
-        errors.Required(field + ".schema.openAPIV3Schema.type", "must not be empty at the root");
-      } else {
-        errors.InvalidValue(field + ".schema.openAPIV3Schema.type",
-                            json::value(StringAt(*schema, {"type"})), "must be object at the root");
-      }
+    } else if (schema->is_object()) {
+      // For what is wrong with it; the kind's own is made when it is served.
+      SchemaFromOpenApi(schema->get_object(), field + ".schema.openAPIV3Schema", errors);
     }
     size_t k = 0;
     for (const json::value& column : ArrayAt(versions[i], {"additionalPrinterColumns"})) {
@@ -236,7 +233,7 @@ CustomResourceConversion {
 }
 # Whether a kind is served.
 CustomResourceDefinitionStatus {
-  conditions          [CustomResourceDefinitionCondition] key(type) -- Aspects of its state.
+  conditions          [CustomResourceDefinitionCondition] key(type) dups -- Aspects of its state.
   acceptedNames       CustomResourceDefinitionNames                 -- The names that it has got.
   storedVersions      [string] atomic                               -- Versions in which objects were ever stored.
   observedGeneration  int64                                         -- The generation that the status is about.

@@ -77,7 +77,7 @@ DaemonSetStatus {
   numberAvailable          int32  -- How many nodes have a pod that has been ready for long enough.
   numberUnavailable        int32  -- How many nodes lack such a pod.
   collisionCount           int32  -- Makes names of revisions that collided differ.
-  conditions               [DaemonSetCondition] key(type)  -- Aspects of its state.
+  conditions               [DaemonSetCondition] key(type) dups  -- Aspects of its state.
 }
 # One aspect of a DaemonSet's state.
 DaemonSetCondition {

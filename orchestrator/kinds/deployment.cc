@@ -93,7 +93,7 @@ DeploymentStatus {
   availableReplicas    int32  -- How many of them have been ready for long enough.
   unavailableReplicas  int32  -- How many more are needed.
   terminatingReplicas  int32  -- How many pods are being deleted.
-  conditions           [DeploymentCondition] key(type)  -- Aspects of its state.
+  conditions           [DeploymentCondition] key(type) dups  -- Aspects of its state.
   collisionCount       int32  -- Makes names of ReplicaSets that collided differ.
 }
 # One aspect of a Deployment's state.

@@ -121,7 +121,7 @@ HorizontalPodAutoscalerStatus {
   currentReplicas     int32                    -- How many replicas there are.
   desiredReplicas!    int32                    -- How many it wants.
   currentMetrics      [MetricStatus] atomic nullable -- What was measured.
-  conditions          [HorizontalPodAutoscalerCondition] key(type) -- Aspects of its state.
+  conditions          [HorizontalPodAutoscalerCondition] key(type) dups -- Aspects of its state.
 }
 # What was measured.
 MetricStatus {

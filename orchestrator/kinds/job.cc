@@ -125,7 +125,7 @@ Job {
 }
 # How far a Job is.
 JobStatus {
-  conditions               [JobCondition] key(type) -- Aspects of its state.
+  conditions               [JobCondition] key(type) dups -- Aspects of its state.
   startTime                time                     -- When it was started.
   completionTime           time                     -- When it was done.
   active                   int32                    -- How many pods run.

@@ -43,7 +43,7 @@ NamespaceSpec {
 # Whether a namespace is in use or ends.
 NamespaceStatus {
   phase       string                           -- Active or Terminating.
-  conditions  [NamespaceCondition] key(type)   -- What holds up its end.
+  conditions  [NamespaceCondition] key(type) dups   -- What holds up its end.
 }
 # What holds up the end of a namespace.
 NamespaceCondition {

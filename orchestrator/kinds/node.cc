@@ -91,7 +91,7 @@ Node {
 # What is wanted of a node.
 NodeSpec {
   podCIDR        string             -- The addresses of its pods.
-  podCIDRs       [string] set merge -- The addresses of its pods, one range a family.
+  podCIDRs       [string] set merge dups -- The addresses of its pods, one range a family.
   providerID     string             -- Its name at the provider.
   unschedulable  bool               -- No new pods are placed on it.
   taints         [Taint] atomic     -- Keep pods off that do not tolerate them.
@@ -103,8 +103,8 @@ NodeStatus {
   capacity            {quantity}                 -- All of its resources.
   allocatable         {quantity}                 -- Its resources that pods may have.
   phase               string                     -- Deprecated.
-  conditions          [NodeCondition] key(type)  -- Aspects of its state.
-  addresses           [NodeAddress] key(type)    -- Its addresses.
+  conditions          [NodeCondition] key(type) dups  -- Aspects of its state.
+  addresses           [NodeAddress] key(type) dups    -- Its addresses.
   daemonEndpoints     NodeDaemonEndpoints = {}   -- Where its daemons listen.
   nodeInfo            NodeSystemInfo             -- What it is.
   images              [ContainerImage] atomic    -- Images that it holds.

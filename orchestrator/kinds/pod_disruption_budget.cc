@@ -50,7 +50,7 @@ PodDisruptionBudgetStatus {
   currentHealthy!      int32                       -- How many pods are healthy.
   desiredHealthy!      int32                       -- How many must be.
   expectedPods!        int32                       -- How many pods are counted.
-  conditions           [Condition] key(type)       -- Aspects of its state.
+  conditions           [Condition] key(type) dups       -- Aspects of its state.
 }
 )",
       .columns = {TextColumn("Min Available", {"spec", "minAvailable"}, "N/A"),

@@ -43,7 +43,7 @@ ReplicaSetStatus {
   availableReplicas     int32  -- How many of them have been ready for long enough.
   terminatingReplicas   int32  -- How many pods are being deleted.
   observedGeneration    int64  -- The generation that the status is about.
-  conditions            [ReplicaSetCondition] key(type)  -- Aspects of its state.
+  conditions            [ReplicaSetCondition] key(type) dups  -- Aspects of its state.
 }
 # One aspect of a ReplicaSet's state.
 ReplicaSetCondition {

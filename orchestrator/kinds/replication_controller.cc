@@ -58,7 +58,7 @@ ReplicationControllerStatus {
   readyReplicas         int32  -- How many of them are ready.
   availableReplicas     int32  -- How many of them have been ready for long enough.
   observedGeneration    int64  -- The generation that the status is about.
-  conditions            [ReplicationControllerCondition] key(type)  -- Aspects of its state.
+  conditions            [ReplicationControllerCondition] key(type) dups  -- Aspects of its state.
 }
 # One aspect of a ReplicationController's state.
 ReplicationControllerCondition {

@@ -258,7 +258,7 @@ Service {
 }
 # What is wanted of a Service.
 ServiceSpec {
-  ports                          [ServicePort] key(port, protocol) -- Its ports.
+  ports                          [ServicePort] key(port, protocol) dups -- Its ports.
   selector                       {string} atomic                   -- Labels of the pods behind it.
   clusterIP                      string                            -- Its address; None for none; set by the server.
   clusterIPs                     [string] atomic                   -- Its addresses, one a family.
@@ -299,7 +299,7 @@ ClientIPConfig {
 # What is known of a Service.
 ServiceStatus {
   loadBalancer  LoadBalancerStatus            -- Its load balancer.
-  conditions    [Condition] key(type)         -- Aspects of its state.
+  conditions    [Condition] key(type) dups         -- Aspects of its state.
 }
 # What is known of a load balancer.
 LoadBalancerStatus {

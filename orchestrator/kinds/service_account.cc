@@ -11,7 +11,7 @@ Kind ServiceAccountKind() {
       .types = R"(
 # Who the processes of a pod are to the API server.
 ServiceAccount {
-  secrets                       [ObjectReference] key(name)       -- Secrets that its pods may use.
+  secrets                       [ObjectReference] key(name) dups       -- Secrets that its pods may use.
   imagePullSecrets              [LocalObjectReference] atomic     -- Secrets to pull its pods' images with.
   automountServiceAccountToken  bool                              -- Whether its pods get a token.
 }

@@ -129,7 +129,7 @@ StatefulSetStatus {
   currentRevision     string  -- The revision from which an update comes.
   updateRevision      string  -- The revision to which an update goes.
   collisionCount      int32   -- Makes names of revisions that collided differ.
-  conditions          [StatefulSetCondition] key(type)  -- Aspects of its state.
+  conditions          [StatefulSetCondition] key(type) dups  -- Aspects of its state.
   availableReplicas   int32   -- How many of them have been ready for long enough.
 }
 # One aspect of a StatefulSet's state.

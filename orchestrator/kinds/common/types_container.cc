@@ -10,15 +10,15 @@ Container {
   command                   [string] atomic               -- The entry point; empty: the image's.
   args                      [string] atomic               -- Arguments of the entry point; empty: the image's.
   workingDir                string                        -- The working folder; empty: the image's.
-  ports                     [ContainerPort] key(containerPort, protocol) -- Ports that the container listens on.
+  ports                     [ContainerPort] key(containerPort, protocol) dups -- Ports that the container listens on.
   envFrom                   [EnvFromSource] atomic        -- Sources whose keys all become variables.
-  env                       [EnvVar] key(name)            -- Variables of the environment.
+  env                       [EnvVar] key(name) dups            -- Variables of the environment.
   resources                 ResourceRequirements = {}     -- What it asks for and what it may use.
   resizePolicy              [ContainerResizePolicy] atomic -- What a change of resources does to it.
   restartPolicy             string                        -- Always makes an init container run beside the others.
   restartPolicyRules        [ContainerRestartRule] atomic -- When it is restarted, by exit code.
-  volumeMounts              [VolumeMount] key(mountPath)  -- Volumes of the pod in its file system.
-  volumeDevices             [VolumeDevice] key(devicePath) -- Block devices that it uses.
+  volumeMounts              [VolumeMount] key(mountPath) dups  -- Volumes of the pod in its file system.
+  volumeDevices             [VolumeDevice] key(devicePath) dups -- Block devices that it uses.
   livenessProbe             Probe                         -- It is restarted when this fails.
   readinessProbe            Probe                         -- It gets no requests while this fails.
   startupProbe              Probe                         -- Until this succeeds no other probe runs.
@@ -38,15 +38,15 @@ EphemeralContainer {
   command                   [string] atomic               -- The entry point; empty: the image's.
   args                      [string] atomic               -- Arguments of the entry point; empty: the image's.
   workingDir                string                        -- The working folder; empty: the image's.
-  ports                     [ContainerPort] key(containerPort, protocol) -- Not allowed here.
+  ports                     [ContainerPort] key(containerPort, protocol) dups -- Not allowed here.
   envFrom                   [EnvFromSource] atomic        -- Sources whose keys all become variables.
-  env                       [EnvVar] key(name)            -- Variables of the environment.
+  env                       [EnvVar] key(name) dups            -- Variables of the environment.
   resources                 ResourceRequirements = {}     -- Not allowed here.
   resizePolicy              [ContainerResizePolicy] atomic -- Not allowed here.
   restartPolicy             string                        -- Not allowed here.
   restartPolicyRules        [ContainerRestartRule] atomic -- Not allowed here.
-  volumeMounts              [VolumeMount] key(mountPath)  -- Volumes of the pod in its file system.
-  volumeDevices             [VolumeDevice] key(devicePath) -- Block devices that it uses.
+  volumeMounts              [VolumeMount] key(mountPath) dups  -- Volumes of the pod in its file system.
+  volumeDevices             [VolumeDevice] key(devicePath) dups -- Block devices that it uses.
   livenessProbe             Probe                         -- Not allowed here.
   readinessProbe            Probe                         -- Not allowed here.
   startupProbe              Probe                         -- Not allowed here.

@@ -17,8 +17,8 @@ ObjectMeta {
   deletionGracePeriodSeconds  int64                   -- Seconds that the object has to end by itself.
   labels                      {string}                -- Keys and values by which objects are selected.
   annotations                 {string}                -- Keys and values that tools keep with the object; not for selection.
-  ownerReferences             [OwnerReference] key(uid) -- The objects that this one depends on; it is deleted when all are gone.
-  finalizers                  [string] set merge      -- Must be empty before the object is removed.
+  ownerReferences             [OwnerReference] key(uid) dups -- The objects that this one depends on; it is deleted when all are gone.
+  finalizers                  [string] set merge dups      -- Must be empty before the object is removed.
   managedFields               [ManagedFieldsEntry] atomic -- Who set which fields; kept by the server.
 }
 # A set of fields that one manager set in one way.

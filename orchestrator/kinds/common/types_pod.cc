@@ -28,13 +28,13 @@ PodSpec {
   hostIPC                        bool                                    -- Uses the node's IPC.
   shareProcessNamespace          bool                                    -- Its containers see each other's processes.
   securityContext                PodSecurityContext = {}                 -- Rights of all its processes.
-  imagePullSecrets               [LocalObjectReference] key(name)        -- Secrets to pull images with.
+  imagePullSecrets               [LocalObjectReference] key(name) dups        -- Secrets to pull images with.
   hostname                       string                                  -- Its host name; its own name if empty.
   subdomain                      string                                  -- Its subdomain.
   affinity                       Affinity                                -- Where it may and would rather run.
   schedulerName                  string = "default-scheduler"            -- Who places it.
   tolerations                    [Toleration] atomic                     -- Taints that it puts up with.
-  hostAliases                    [HostAlias] key(ip)                     -- Further lines of its hosts file.
+  hostAliases                    [HostAlias] key(ip) dups                     -- Further lines of its hosts file.
   priorityClassName              string                                  -- The class that gives its priority.
   priority                       int32                                   -- Higher is placed first; set from the class.
   dnsConfig                      PodDNSConfig                            -- Further settings of name resolution.
@@ -43,7 +43,7 @@ PodSpec {
   enableServiceLinks             bool = true                             -- Tell services in variables of the environment.
   preemptionPolicy               string                                  -- Never or PreemptLowerPriority.
   overhead                       {quantity}                              -- What the runtime itself needs.
-  topologySpreadConstraints      [TopologySpreadConstraint] key(topologyKey, whenUnsatisfiable) -- How it is spread.
+  topologySpreadConstraints      [TopologySpreadConstraint] key(topologyKey, whenUnsatisfiable) dups -- How it is spread.
   setHostnameAsFQDN              bool                                    -- Its host name is the full one.
   os                             PodOS                                   -- The operating system.
   hostUsers                      bool                                    -- Uses the node's users.
@@ -93,7 +93,7 @@ const char kPodStatusTypes[] = R"(
 PodStatus {
   observedGeneration          int64                        -- The generation that the status is about.
   phase                       string                       -- Pending, Running, Succeeded, Failed or Unknown.
-  conditions                  [PodCondition] key(type)     -- Aspects of its state.
+  conditions                  [PodCondition] key(type) dups     -- Aspects of its state.
   message                     string                       -- Why it is in this state, for people.
   reason                      string                       -- Why it is in this state, as one word.
   nominatedNodeName           string                       -- The node where others make room for it.

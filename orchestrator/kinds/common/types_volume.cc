@@ -270,7 +270,7 @@ PersistentVolumeClaimStatus {
   phase                             string           -- Pending, Bound or Lost.
   accessModes                       [string] atomic  -- How the volume may be mounted.
   capacity                          {quantity}       -- How big the volume is.
-  conditions                        [PersistentVolumeClaimCondition] key(type) -- Aspects of its state.
+  conditions                        [PersistentVolumeClaimCondition] key(type) dups -- Aspects of its state.
   allocatedResources                {quantity}       -- What has been set aside.
   allocatedResourceStatuses         {string}         -- How far a change of size has come.
   currentVolumeAttributesClassName  string           -- The class of attributes in effect.
