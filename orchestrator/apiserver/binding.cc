@@ -4,7 +4,7 @@
 #include "base/strings.h"
 #include "orchestrator/api/time.h"
 #include "orchestrator/apiserver/object_api.h"
-#include "orchestrator/apiserver/yaml.h"
+#include "orchestrator/apiserver/decode_body.h"
 
 namespace keel::orchestrator {
 
@@ -30,11 +30,9 @@ void SetScheduled(json::object& pod) {
 void ObjectApi::Bind(RequestPtr request, KindPtr pods) {
   const absl::StatusOr<bool> dry_run = DryRun(*request);
   if (!dry_run.ok()) return request->Fail(dry_run.status());
-  auto type = NegotiateBody(request->http.Header("content-type"));
-  if (!type.ok()) return request->Fail(type.status());
-  auto body =
-      *type == BodyType::kYaml ? ParseYaml(request->http.body) : ParseJson(request->http.body);
-  if (!body.ok() || !body->is_object()) {
+  auto body = DecodeBody(request->http.Header("content-type"), request->http.body, "Binding");
+  if (!body.ok()) return request->Fail(body.status());
+  if (!body->is_object()) {
     return request->Fail(BadRequest("the body of the request is no Binding"));
   }
   const std::string name(request->info.name.empty() ? StringAt(*body, {"metadata", "name"})

@@ -3,8 +3,8 @@
 
 #include "base/status.h"
 #include "base/strings.h"
+#include "orchestrator/apiserver/decode_body.h"
 #include "orchestrator/apiserver/object_api.h"
-#include "orchestrator/apiserver/yaml.h"
 
 namespace keel::orchestrator {
 
@@ -70,20 +70,15 @@ absl::Status ObjectApi::CheckUnknownFields(Request& request, const Kind& kind, j
 }
 
 absl::StatusOr<json::object> ObjectApi::DecodeObject(Request& request, const Kind& kind) {
-  KEEL_ASSIGN_OR_RETURN(const BodyType type, NegotiateBody(request.http.Header("content-type")));
   if (request.http.body.empty()) {
     return BadRequest("the body of the request is empty: an object is needed");
   }
   std::vector<std::string> duplicates;
-  absl::StatusOr<json::value> value = type == BodyType::kYaml
-                                          ? ParseYaml(request.http.body)
-                                          : ParseJson(request.http.body, &duplicates);
-  if (!value.ok()) {
-    return BadRequest(base::StrCat("error decoding the body of the request: ",
-                                   base::ToStd(value.status().message())));
-  }
-  if (!value->is_object()) return BadRequest("the body of the request is no object");
-  json::object& object = value->as_object();
+  KEEL_ASSIGN_OR_RETURN(json::value value,
+                        DecodeBody(request.http.Header("content-type"), request.http.body,
+                                   "the body of the request", &duplicates));
+  if (!value.is_object()) return BadRequest("the body of the request is no object");
+  json::object& object = value.as_object();
   const std::string_view api_version = StringAt(object, {"apiVersion"});
   const std::string_view kind_name = StringAt(object, {"kind"});
   if (kind_name.empty()) {

@@ -2,10 +2,10 @@
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "orchestrator/apiserver/decode_body.h"
 #include "orchestrator/apiserver/delete_rules.h"
 #include "orchestrator/apiserver/object_api.h"
 #include "orchestrator/apiserver/object_selector.h"
-#include "orchestrator/apiserver/yaml.h"
 
 namespace keel::orchestrator {
 
@@ -16,14 +16,8 @@ constexpr size_t kCollectionAtOnce = 16;
 absl::StatusOr<DeletionOptions> OptionsOf(const Request& request) {
   json::value body;
   if (!request.http.body.empty()) {
-    KEEL_ASSIGN_OR_RETURN(const BodyType type, NegotiateBody(request.http.Header("content-type")));
-    auto parsed =
-        type == BodyType::kYaml ? ParseYaml(request.http.body) : ParseJson(request.http.body);
-    if (!parsed.ok()) {
-      return BadRequest(
-          base::StrCat("error decoding DeleteOptions: ", base::ToStd(parsed.status().message())));
-    }
-    body = *std::move(parsed);
+    KEEL_ASSIGN_OR_RETURN(
+        body, DecodeBody(request.http.Header("content-type"), request.http.body, "DeleteOptions"));
   }
   KEEL_ASSIGN_OR_RETURN(DeletionOptions options, ParseDeletionOptions(body));
   const QueryParams& query = request.info.query;

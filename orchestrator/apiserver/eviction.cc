@@ -5,7 +5,7 @@
 #include "orchestrator/api/selector.h"
 #include "orchestrator/api/time.h"
 #include "orchestrator/apiserver/object_api.h"
-#include "orchestrator/apiserver/yaml.h"
+#include "orchestrator/apiserver/decode_body.h"
 
 namespace keel::orchestrator {
 
@@ -53,11 +53,9 @@ absl::StatusOr<WritePlan> Spend(const json::object* budget, const std::string& p
 }  // namespace
 
 void ObjectApi::Evict(RequestPtr request, KindPtr pods) {
-  auto type = NegotiateBody(request->http.Header("content-type"));
-  if (!type.ok()) return request->Fail(type.status());
-  auto body =
-      *type == BodyType::kYaml ? ParseYaml(request->http.body) : ParseJson(request->http.body);
-  if (!body.ok() || !body->is_object()) {
+  auto body = DecodeBody(request->http.Header("content-type"), request->http.body, "Eviction");
+  if (!body.ok()) return request->Fail(body.status());
+  if (!body->is_object()) {
     return request->Fail(BadRequest("the body of the request is no Eviction"));
   }
   const json::value* asked = Find(*body, {"deleteOptions"});

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "base/strings.h"
 #include "orchestrator/api/error.h"
+#include "orchestrator/api/protobuf/decode.h"
 
 namespace keel::orchestrator {
 
@@ -109,6 +110,7 @@ absl::StatusOr<BodyType> NegotiateBody(std::string_view content_type) {
   if (type == kYamlType || type == "text/yaml" || type == "application/x-yaml") {
     return BodyType::kYaml;
   }
+  if (type == kProtobufType) return BodyType::kProtobuf;
   return UnsupportedMediaType(kSupported);
 }
 

@@ -4,8 +4,9 @@
 //   application/yaml                                            YAML
 //   application/json;as=Table;v=v1;g=meta.k8s.io                a table of cells (kubectl get)
 //   application/json;as=PartialObjectMetadata(List);v=v1;g=...  metadata only
-//   application/vnd.kubernetes.protobuf                         not spoken: 415 for bodies; of an
-//                                                               Accept list the next one counts
+//   application/vnd.kubernetes.protobuf                         of bodies only: in an Accept list
+//   the
+//                                                               next one counts
 //
 // Pure.
 #pragma once
@@ -35,7 +36,7 @@ inline constexpr std::string_view kYamlType = "application/yaml";
 // tables.
 absl::StatusOr<OutputFormat> NegotiateOutput(std::string_view accept, bool discovery = false);
 
-enum class BodyType : uint8_t { kJson, kYaml };
+enum class BodyType : uint8_t { kJson, kYaml, kProtobuf };
 // UnsupportedMediaType for others. An empty header is JSON.
 absl::StatusOr<BodyType> NegotiateBody(std::string_view content_type);
 

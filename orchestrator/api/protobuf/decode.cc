@@ -51,8 +51,10 @@ class WireReader {
     field.number = WireFormatLite::GetTagFieldNumber(tag);
     field.type = WireFormatLite::GetTagWireType(tag);
     switch (field.type) {
-      case WireFormatLite::WIRETYPE_VARINT: return Check(in_.ReadVarint64(&field.value));
-      case WireFormatLite::WIRETYPE_FIXED64: return Check(in_.ReadLittleEndian64(&field.value));
+      case WireFormatLite::WIRETYPE_VARINT:
+        return Check(in_.ReadVarint64(&field.value));
+      case WireFormatLite::WIRETYPE_FIXED64:
+        return Check(in_.ReadLittleEndian64(&field.value));
       case WireFormatLite::WIRETYPE_FIXED32: {
         uint32_t value = 0;
         const bool read = in_.ReadLittleEndian32(&value);
@@ -67,7 +69,8 @@ class WireReader {
         field.bytes = message_.substr(at, size);
         return true;
       }
-      default: return Check(false);  // groups: nobody sends them
+      default:
+        return Check(false);  // groups: nobody sends them
     }
   }
   bool ok() const { return ok_; }
@@ -93,9 +96,9 @@ class Decoder {
     WireReader reader(bytes);
     WireField wire;
     while (reader.Next(wire)) {
-      const auto field = std::find_if(
-          fields->begin(), fields->end(),
-          [&wire](const MessageField& one) { return one.number == wire.number; });
+      const auto field =
+          std::find_if(fields->begin(), fields->end(),
+                       [&wire](const MessageField& one) { return one.number == wire.number; });
       if (field != fields->end() && !Take(*field, wire, out)) {
         if (!located_) error_ = base::StrCat(type, ".", field->name, ": ", error_);
         located_ = true;
@@ -127,9 +130,11 @@ class Decoder {
         if (!field.omit_zero || !IsZero(value)) out[field.name] = std::move(value);
         return true;
       }
-      case Shape::kList: return Append(field, wire, List(out, field.name));
+      case Shape::kList:
+        return Append(field, wire, List(out, field.name));
       case Shape::kMap:
-      case Shape::kMapOfLists: return Entry(field, wire, out);
+      case Shape::kMapOfLists:
+        return Entry(field, wire, out);
     }
     return false;
   }
@@ -216,11 +221,14 @@ class Decoder {
         out = number;
         return true;
       }
-      default: break;
+      default:
+        break;
     }
     if (!is_bytes) return Fail("wrong wire type");
     switch (field.type) {
-      case Type::kString: out = wire.bytes; return true;
+      case Type::kString:
+        out = wire.bytes;
+        return true;
       case Type::kBytes:
         out = absl::Base64Escape(base::ToAbsl(wire.bytes));
         return true;
@@ -228,11 +236,16 @@ class Decoder {
         out = json::object();
         return Message(field.message, wire.bytes, out.get_object());
       case Type::kTime:
-      case Type::kMicroTime: return Time(wire.bytes, field.type == Type::kMicroTime, out);
-      case Type::kQuantity: return Quantity(wire.bytes, out);
-      case Type::kIntOrString: return IntOrString(wire.bytes, out);
-      case Type::kRaw: return Raw(wire.bytes, out);
-      default: return Fail("wrong wire type");
+      case Type::kMicroTime:
+        return Time(wire.bytes, field.type == Type::kMicroTime, out);
+      case Type::kQuantity:
+        return Quantity(wire.bytes, out);
+      case Type::kIntOrString:
+        return IntOrString(wire.bytes, out);
+      case Type::kRaw:
+        return Raw(wire.bytes, out);
+      default:
+        return Fail("wrong wire type");
     }
   }
 
@@ -308,12 +321,18 @@ class Decoder {
 
   static bool IsZero(const json::value& value) {
     switch (value.kind()) {
-      case json::kind::null: return true;
-      case json::kind::string: return value.get_string().empty();
-      case json::kind::int64: return value.get_int64() == 0;
-      case json::kind::bool_: return !value.get_bool();
-      case json::kind::double_: return value.get_double() == 0;
-      default: return false;  // objects are written, however empty
+      case json::kind::null:
+        return true;
+      case json::kind::string:
+        return value.get_string().empty();
+      case json::kind::int64:
+        return value.get_int64() == 0;
+      case json::kind::bool_:
+        return !value.get_bool();
+      case json::kind::double_:
+        return value.get_double() == 0;
+      default:
+        return false;  // objects are written, however empty
     }
   }
 

@@ -26,10 +26,11 @@ MessageField ParseField(std::string_view text) {
   using Type = MessageField::Type;
   using Shape = MessageField::Shape;
   static const auto& types = *new absl::flat_hash_map<std::string_view, Type>{
-      {"string", Type::kString}, {"bytes", Type::kBytes},       {"int", Type::kInt},
-      {"bool", Type::kBool},     {"double", Type::kDouble},     {"Time", Type::kTime},
-      {"Raw", Type::kRaw},       {"MicroTime", Type::kMicroTime}, {"Quantity", Type::kQuantity},
-      {"IntOrString", Type::kIntOrString}};
+      {"string", Type::kString},     {"bytes", Type::kBytes},
+      {"int", Type::kInt},           {"bool", Type::kBool},
+      {"double", Type::kDouble},     {"Time", Type::kTime},
+      {"Raw", Type::kRaw},           {"MicroTime", Type::kMicroTime},
+      {"Quantity", Type::kQuantity}, {"IntOrString", Type::kIntOrString}};
   MessageField field;
   const std::string_view number = Cut(text, '=');
   const auto read = std::from_chars(number.data(), number.data() + number.size(), field.number);
@@ -60,8 +61,9 @@ MessageField ParseField(std::string_view text) {
 }  // namespace
 
 const MessageTypes& MessageTypes::Get() {
-  static const auto& types = *new MessageTypes(std::string_view(
-      keel_kubernetes_types, static_cast<size_t>(keel_kubernetes_types_end - keel_kubernetes_types)));
+  static const auto& types = *new MessageTypes(
+      std::string_view(keel_kubernetes_types,
+                       static_cast<size_t>(keel_kubernetes_types_end - keel_kubernetes_types)));
   return types;
 }
 

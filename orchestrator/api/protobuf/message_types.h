@@ -12,9 +12,18 @@ namespace keel::orchestrator {
 struct MessageField {
   enum class Shape : uint8_t { kOne, kList, kMap, kMapOfLists };
   enum class Type : uint8_t {
-    kString, kBytes, kInt, kBool, kDouble, kMessage,
+    kString,
+    kBytes,
+    kInt,
+    kBool,
+    kDouble,
+    kMessage,
     // With a form of their own in JSON.
-    kTime, kMicroTime, kQuantity, kIntOrString, kRaw,
+    kTime,
+    kMicroTime,
+    kQuantity,
+    kIntOrString,
+    kRaw,
   };
   uint32_t number = 0;
   std::string_view name;  // in JSON; empty: its members stand among its owner's
