@@ -197,6 +197,9 @@ void SetManagedFields(json::value& object, std::vector<ManagedFieldsEntry> entri
 }
 
 bool IsTracked(const json::value& object) {
+  return object.is_object() && IsTracked(object.get_object());
+}
+bool IsTracked(const json::object& object) {
   return !ArrayAt(object, {"metadata", "managedFields"}).empty();
 }
 
@@ -254,6 +257,19 @@ absl::StatusOr<json::value> ApplyConfiguration(const Schema& schema, const json:
   own.manager.api_version = who.api_version;
   SetManagedFields(now, std::move(entries));
   return now;
+}
+
+absl::Status TrackUpdate(const Schema& schema, const json::object* before, json::object& now,
+                         const FieldManager& who) {
+  if (!IsTracked(now) && (before == nullptr || !IsTracked(*before))) {
+    Remove(now, {"metadata", "managedFields"});
+    return absl::OkStatus();
+  }
+  json::value value(std::move(now));
+  const absl::Status tracked =
+      TrackUpdate(schema, before == nullptr ? json::value() : json::value(*before), value, who);
+  now = std::move(value.get_object());
+  return tracked;
 }
 
 absl::Status TrackUpdate(const Schema& schema, const json::value& before, json::value& now,

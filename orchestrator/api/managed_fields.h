@@ -55,6 +55,7 @@ void SetManagedFields(json::value& object, std::vector<ManagedFieldsEntry> entri
 
 // Whether the owners of its fields are kept.
 bool IsTracked(const json::value& object);
+bool IsTracked(const json::object& object);
 
 // The object after `who` applied `config`: merged by the schema, without the fields that only `who`
 // owned and does not apply any more, with new managedFields. `live` is null when there is no object
@@ -70,6 +71,9 @@ absl::StatusOr<json::value> ApplyConfiguration(const Schema& schema, const json:
 // A client may write managedFields itself: a list of one empty entry forgets all, a valid list is
 // taken in place of that of `before`. BadRequest when it is malformed.
 absl::Status TrackUpdate(const Schema& schema, const json::value& before, json::value& now,
+                         const FieldManager& who);
+// The same without copies where nothing is tracked. `before` is null for a create.
+absl::Status TrackUpdate(const Schema& schema, const json::object* before, json::object& now,
                          const FieldManager& who);
 
 }  // namespace keel::orchestrator

@@ -219,6 +219,17 @@ TEST(TrackUpdate, DoesNothingForObjectsThatNobodyApplied) {
   EXPECT_EQ(now, Json(R"({"spec":{"replicas":2}})"));
 }
 
+TEST(TrackUpdate, TakesObjectsAsTheyAre) {
+  json::value live = Apply(nullptr, R"({"spec":{"replicas":2}})", By("helm"));
+  json::object now = live.get_object();
+  *Ensure(now, {"spec", "replicas"}) = 3;
+  ASSERT_TRUE(TrackUpdate(Thing(), &live.get_object(), now, By("edit")).ok());
+  EXPECT_EQ(Owned(now, "edit"), R"({"f:spec":{"f:replicas":{}}})");
+  json::object made = Json(R"({"metadata":{"managedFields":[]}})").get_object();
+  ASSERT_TRUE(TrackUpdate(Thing(), nullptr, made, By("edit")).ok());
+  EXPECT_EQ(json::value(made), Json(R"({"metadata":{}})"));
+}
+
 TEST(TrackUpdate, FollowsEachChange) {
   json::value live = Apply(nullptr, R"({"metadata":{"labels":{"a":"1"}},"spec":{"replicas":2,
       "containers":[{"name":"a","env":[{"name":"E","value":"1"}]}]}})",

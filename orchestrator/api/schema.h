@@ -161,21 +161,29 @@ class TypeRegistry {
 std::shared_ptr<const Schema> SchemaFromOpenApi(const json::object& open_api, std::string_view path,
                                                 FieldErrors& errors);
 
+// What follows takes values, or (for types that are objects) objects without copying them.
+
 // Puts defaults where fields are missing (also inside lists and maps).
 void ApplyDefaults(const Schema& schema, json::value& value);
+void ApplyDefaults(const Schema& schema, json::object& object);
 
 // Finds members that the schema does not know and removes them; their paths go to `unknown`
 // ("spec.foo", "spec.containers[0].bar"). Null, which means "not there" in Kubernetes' JSON, is
 // removed too where it is not allowed (and is not reported).
 void PruneUnknown(const Schema& schema, json::value& value, std::vector<std::string>* unknown);
+void PruneUnknown(const Schema& schema, json::object& object, std::vector<std::string>* unknown);
 
 // Types, required, enums, bounds, patterns, duplicate keys of map lists and sets. Unknown members
 // are none of its business.
 void CheckSchema(const Schema& schema, const json::value& value, std::string_view path,
                  FieldErrors& errors);
+void CheckSchema(const Schema& schema, const json::object& object, std::string_view path,
+                 FieldErrors& errors);
 // Fields marked immutable that had a value and differ. Items of lists that are maps are compared by
 // their keys.
 void CheckImmutable(const Schema& schema, const json::value& now, const json::value& before,
+                    std::string_view path, FieldErrors& errors);
+void CheckImmutable(const Schema& schema, const json::object& now, const json::object& before,
                     std::string_view path, FieldErrors& errors);
 
 }  // namespace keel::orchestrator

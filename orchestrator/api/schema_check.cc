@@ -134,7 +134,8 @@ class Checker {
         }
         break;
       case FieldType::kObject:
-        CheckObject(schema, value, path);
+        if (!value.is_object()) return WrongType(value, path, "object");
+        CheckMembers(schema, value.get_object(), path);
         break;
       case FieldType::kMap:
         CheckMap(schema, value, path);
@@ -142,6 +143,26 @@ class Checker {
       case FieldType::kList:
         CheckList(schema, value, path);
         break;
+    }
+  }
+
+  void CheckMembers(const Schema& schema, const json::object& object, const FieldPath& path) {
+    for (const Field& field : schema.fields) {
+      const json::value* member = object.if_contains(Name(field.name));
+      if (member == nullptr || (member->is_null() && !field.schema->nullable)) {
+        if (field.required) errors_.Required(FieldPath(path, field.name).ToString(), "");
+        continue;
+      }
+      if (field.empty_is_missing && member->is_string() && member->get_string().empty()) {
+        errors_.Required(FieldPath(path, field.name).ToString(), "");
+        continue;
+      }
+      if (field.empty_is_missing && field.schema->min_items.value_or(0) > 0 && member->is_array() &&
+          member->get_array().empty()) {
+        errors_.Required(FieldPath(path, field.name).ToString(), "");
+        continue;
+      }
+      Check(*field.schema, *member, FieldPath(path, field.name));
     }
   }
 
@@ -213,28 +234,6 @@ class Checker {
           path.ToString(), value,
           base::StrCat("must be less than ", schema.exclusive_maximum ? "" : "or equal to ",
                        *schema.maximum));
-    }
-  }
-
-  void CheckObject(const Schema& schema, const json::value& value, const FieldPath& path) {
-    const json::object* object = value.if_object();
-    if (object == nullptr) return WrongType(value, path, "object");
-    for (const Field& field : schema.fields) {
-      const json::value* member = object->if_contains(Name(field.name));
-      if (member == nullptr || (member->is_null() && !field.schema->nullable)) {
-        if (field.required) errors_.Required(FieldPath(path, field.name).ToString(), "");
-        continue;
-      }
-      if (field.empty_is_missing && member->is_string() && member->get_string().empty()) {
-        errors_.Required(FieldPath(path, field.name).ToString(), "");
-        continue;
-      }
-      if (field.empty_is_missing && field.schema->min_items.value_or(0) > 0 && member->is_array() &&
-          member->get_array().empty()) {
-        errors_.Required(FieldPath(path, field.name).ToString(), "");
-        continue;
-      }
-      Check(*field.schema, *member, FieldPath(path, field.name));
     }
   }
 
@@ -332,7 +331,6 @@ class ImmutableChecker {
     }
   }
 
- private:
   void CheckMembers(const Schema& schema, const json::object& now, const json::object& before,
                     const FieldPath& path) {
     if (schema.type == FieldType::kMap) {
@@ -351,6 +349,7 @@ class ImmutableChecker {
     }
   }
 
+ private:
   void CheckItems(const Schema& schema, const json::array& now, const json::array& before,
                   const FieldPath& path) {
     if (schema.list_kind != Schema::ListKind::kMap) {
@@ -378,9 +377,23 @@ void CheckSchema(const Schema& schema, const json::value& value, std::string_vie
   Checker(errors).Check(schema, value, FieldPath(path));
 }
 
+void CheckSchema(const Schema& schema, const json::object& object, std::string_view path,
+                 FieldErrors& errors) {
+  if (schema.type == FieldType::kObject) {
+    Checker(errors).CheckMembers(schema, object, FieldPath(path));
+  }
+}
+
 void CheckImmutable(const Schema& schema, const json::value& now, const json::value& before,
                     std::string_view path, FieldErrors& errors) {
   ImmutableChecker(errors).Check(schema, &now, before, FieldPath(path));
+}
+
+void CheckImmutable(const Schema& schema, const json::object& now, const json::object& before,
+                    std::string_view path, FieldErrors& errors) {
+  if (schema.has_immutable && schema.type == FieldType::kObject) {
+    ImmutableChecker(errors).CheckMembers(schema, now, before, FieldPath(path));
+  }
 }
 
 }  // namespace keel::orchestrator

@@ -208,6 +208,25 @@ TEST(Immutable, FollowsItemsByTheirKeys) {
               ElementsAre(R"(spec.volumes[0].kind: Invalid value: "x": field is immutable)"));
 }
 
+TEST(Schema, TakesObjectsAsTheyAre) {
+  json::object object = Json(R"({"spec":{"nope":1,"containers":[]},"x":null})").get_object();
+  std::vector<std::string> unknown;
+  PruneUnknown(Thing(), object, &unknown);
+  EXPECT_THAT(unknown, ElementsAre("spec.nope", "x"));
+  ApplyDefaults(Thing(), object);
+  EXPECT_EQ(IntAt(object, {"spec", "replicas"}), 1);
+  FieldErrors errors;
+  CheckSchema(Thing(), object, "", errors);
+  ASSERT_EQ(errors.causes().size(), 1u);
+  EXPECT_EQ(errors.causes()[0].field, "spec.containers");
+  json::object before = object;
+  *Ensure(before, {"spec", "selector"}) = json::object();
+  FieldErrors immutable;
+  CheckImmutable(Thing(), object, before, "", immutable);
+  ASSERT_EQ(immutable.causes().size(), 1u);
+  EXPECT_EQ(immutable.causes()[0].field, "spec.selector");
+}
+
 // Any tree of JSON, some of it with names that the schema knows.
 json::value Arbitrary(int depth) {
   static const std::vector<std::string> names = {

@@ -52,12 +52,6 @@ class Pruner {
     }
   }
 
- private:
-  static bool HasMembers(const Schema& schema) {
-    return schema.type == FieldType::kObject || schema.type == FieldType::kMap ||
-           schema.type == FieldType::kList;
-  }
-
   void PruneObject(const Schema& schema, json::object& object, const FieldPath& path) {
     // Most objects have nothing to prune: what goes is only gathered, since removing moves members.
     std::vector<std::string> gone;
@@ -76,6 +70,12 @@ class Pruner {
       }
     }
     Erase(object, gone);
+  }
+
+ private:
+  static bool HasMembers(const Schema& schema) {
+    return schema.type == FieldType::kObject || schema.type == FieldType::kMap ||
+           schema.type == FieldType::kList;
   }
 
   void PruneMap(const Schema& items, json::object& object, const FieldPath& path) {
@@ -118,8 +118,16 @@ void ApplyDefaults(const Schema& schema, json::value& value) {
   }
 }
 
+void ApplyDefaults(const Schema& schema, json::object& object) {
+  if (schema.has_defaults && schema.type == FieldType::kObject) DefaultMembers(schema, object);
+}
+
 void PruneUnknown(const Schema& schema, json::value& value, std::vector<std::string>* unknown) {
   Pruner(unknown).Prune(schema, value, FieldPath(""));
+}
+
+void PruneUnknown(const Schema& schema, json::object& object, std::vector<std::string>* unknown) {
+  if (schema.type == FieldType::kObject) Pruner(unknown).PruneObject(schema, object, FieldPath(""));
 }
 
 }  // namespace keel::orchestrator

@@ -3,8 +3,8 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "orchestrator/api/time.h"
-#include "orchestrator/apiserver/object_api.h"
 #include "orchestrator/apiserver/decode_body.h"
+#include "orchestrator/apiserver/object_api.h"
 
 namespace keel::orchestrator {
 

