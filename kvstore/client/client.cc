@@ -23,9 +23,10 @@ bool Writes(const google::protobuf::RepeatedPtrField<etcdserverpb::RequestOp>& o
   return false;
 }
 
-// Runs `task` on the loop and waits for it; at once when on the loop.
+// Runs `task` on the loop and waits for it; at once when on the loop, and when that was stopped:
+// it would never come to it.
 void RunOn(base::AsioLoop& loop, absl::AnyInvocable<void()> task) {
-  if (loop.InLoop()) return task();
+  if (loop.InLoop() || loop.context().stopped()) return task();
   std::promise<void> done;
   loop.Post([&] {
     task();

@@ -117,31 +117,28 @@ class ChaosTest(ClusterCase):
         wait_until("all nodes are Ready", lambda: self.cluster.ready_nodes() == self.nodes, 60)
 
     def check_history(self):
-        client = etcd3.client(port=self.cluster.store_ports[0])
-        try:
-            values = list(client.get_prefix("/registry/pods/", keys_only=True))
-            last = max(meta.mod_revision for _, meta in values)
-            events, cancel = client.watch_prefix("/registry/pods/", start_revision=1, prev_kv=True)
-            bound, phases, bindings = {}, {}, 0
-            for event in events:
-                if event.value:
-                    pod = json.loads(event.value)
-                    uid, node = pod["metadata"]["uid"], pod["spec"].get("nodeName")
-                    before = bound.setdefault(uid, node)
-                    if before is None and node is not None:
-                        bound[uid] = node
-                        bindings += 1
-                    else:
-                        self.assertEqual(before, node, f"pod {uid} was bound twice")
-                    phase = pod.get("status", {}).get("phase")
-                    self.assertFalse(phases.get(uid) in ("Failed", "Succeeded") and phase in ("Pending", "Running"),
-                                     f"pod {uid} came back from its end")
-                    phases[uid] = phase
-                if event.mod_revision >= last:
-                    break
-            cancel()
-        finally:
-            client.close()
+        client = etcd3.client(port=self.cluster.store_ports[0])  # Its thread ends with the process.
+        values = list(client.get_prefix("/registry/pods/", keys_only=True))
+        last = max(meta.mod_revision for _, meta in values)
+        events, cancel = client.watch_prefix("/registry/pods/", start_revision=1, prev_kv=True)
+        bound, phases, bindings = {}, {}, 0
+        for event in events:
+            if event.value:
+                pod = json.loads(event.value)
+                uid, node = pod["metadata"]["uid"], pod["spec"].get("nodeName")
+                before = bound.setdefault(uid, node)
+                if before is None and node is not None:
+                    bound[uid] = node
+                    bindings += 1
+                else:
+                    self.assertEqual(before, node, f"pod {uid} was bound twice")
+                phase = pod.get("status", {}).get("phase")
+                self.assertFalse(phases.get(uid) in ("Failed", "Succeeded") and phase in ("Pending", "Running"),
+                                 f"pod {uid} came back from its end")
+                phases[uid] = phase
+            if event.mod_revision >= last:
+                break
+        cancel()
         self.assertGreaterEqual(bindings, PODS)
         print(f"{len(bound)} pods, {bindings} bindings, none twice", flush=True)
 
