@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "orchestrator/api/managed_fields.h"
+#include "orchestrator/api/meta.h"
 #include "orchestrator/api/time.h"
 #include "orchestrator/apiserver/object_api.h"
 
@@ -137,8 +138,10 @@ absl::Status ObjectApi::Admit(Request& request, const KindPtr& kind, bool dry_ru
 
   FieldErrors errors;
   CheckSchema(schema, object, "", errors);
-  CheckMetadata(*kind, object, errors);
-  if (before != nullptr) {
+  if (before == nullptr) {
+    CheckObjectMeta(*kind, object, errors);
+  } else {
+    CheckObjectMetaUpdate(*kind, object, *before, errors);
     CheckImmutable(schema, object, *before, "", errors);
   }
   if (errors.empty()) {

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "base/tls/session.h"
+#include "orchestrator/apiserver/decode_body.h"
 #include "orchestrator/apiserver/subresources.h"
 
 namespace keel::orchestrator {
@@ -41,8 +42,10 @@ ApiServer::ApiServer(base::Loop& loop, Store& store, KindRegistry& kinds, ApiSer
       context_{.loop = loop, .store = store, .cache = cache_, .kinds = kinds},
       objects_(context_),
       discovery_(kinds),
+      open_api_(kinds),
       addresses_(cache_, options_.service_ranges),
       event_lease_(loop, store, options_.event_ttl_seconds),
+      custom_resources_(objects_),
       bootstrap_(objects_, options_.bootstrap) {
   objects_.SetAddresses(&addresses_);
   objects_.SetEventLease(&event_lease_);
@@ -66,6 +69,8 @@ void ApiServer::Start(absl::AnyInvocable<void()> done) {
 }
 
 void ApiServer::Begin() {
+  // Kinds of definitions first: a request may be for one.
+  custom_resources_.Start();
   begun_ = true;
   bootstrap_.Run();
   KeepDefaults();
@@ -224,8 +229,10 @@ void ApiServer::ServeCreateOnly(RequestPtr request, KindPtr) {
                                              "(--authorization-mode=AlwaysAllow)"}
                              .ToStatus());
   }
-  auto body = ParseJson(request->http.body);
-  if (!body.ok() || !body->is_object()) {
+  auto body = DecodeBody(request->http.Header("content-type"), request->http.body,
+                         "the body of the request");
+  if (!body.ok()) return request->Fail(body.status());
+  if (!body->is_object()) {
     return request->Fail(BadRequest("the body of the request is no object"));
   }
   const Attributes attributes = request->info.AttributesFor(request->user);
@@ -264,6 +271,10 @@ void ApiServer::ServePath(RequestPtr request) {
   for (const char* health : {"/healthz", "/livez", "/readyz"}) {
     if (path.starts_with(health)) return ServeHealth(*request);
   }
+  if (auto extra = options_.extra_paths.find(path); extra != options_.extra_paths.end()) {
+    return extra->second(request->Take(200));
+  }
+  if (path.starts_with("/openapi/") && ServeOpenApi(*request)) return;
   if (auto answer = discovery_.Answer(path, request->format)) {
     if (request->format.as == OutputAs::kDiscovery) {
       return request->Send(200,
@@ -282,6 +293,30 @@ void ApiServer::ServePath(RequestPtr request) {
     return request->SendJson(200, json::object{{"paths", std::move(paths)}});
   }
   request->Fail(NoSuchPath());
+}
+
+bool ApiServer::ServeOpenApi(Request& request) {
+  const std::string& path = request.info.path;
+  constexpr std::string_view kV3 = "/openapi/v3/";
+  OpenApi::Document document;
+  std::string type(kJsonType);
+  if (path == "/openapi/v2") {
+    // Old clients ask for its protobuf, and read JSON if they get that.
+    const std::string_view accept = request.http.Header("accept");
+    if (accept.find("proto-openapi") != std::string_view::npos) {
+      type = std::string(OpenApi::kV2ProtoMediaType);
+      document = open_api_.V2Proto();
+    } else {
+      document = open_api_.V2Json();
+    }
+  } else if (path == "/openapi/v3") {
+    document = open_api_.V3Index();
+  } else if (path.starts_with(kV3)) {
+    document = open_api_.V3(path.substr(kV3.size()));
+  }
+  if (document == nullptr) return false;
+  request.Send(200, type, *document);
+  return true;
 }
 
 void ApiServer::ServeHealth(Request& request) {

@@ -11,15 +11,18 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/loop.h"
+#include "orchestrator/api/openapi.h"
 #include "orchestrator/apiserver/access/gates.h"
 #include "orchestrator/apiserver/bootstrap.h"
 #include "orchestrator/apiserver/context.h"
+#include "orchestrator/apiserver/custom_resources.h"
 #include "orchestrator/apiserver/discovery.h"
 #include "orchestrator/apiserver/object_api.h"
 #include "orchestrator/apiserver/request.h"
@@ -33,6 +36,8 @@ struct ApiServerOptions {
   CacheOptions cache{};
   ServiceRanges service_ranges{};
   BootstrapOptions bootstrap{};
+  // Answers of GET by path, for those who may (the dashboard's view of the store).
+  std::map<std::string, std::function<void(rpc::HttpRespond)>> extra_paths{};
   int64_t event_ttl_seconds = 3600;
   // History older than this is compacted away; zero: never.
   base::Duration compaction_interval = std::chrono::minutes(5);
@@ -60,6 +65,7 @@ class ApiServer {
   void ServeSubresource(RequestPtr request, KindPtr kind);
   void ServePath(RequestPtr request);
   void ServeHealth(Request& request);
+  bool ServeOpenApi(Request& request);
   void ServeCreateOnly(RequestPtr request, KindPtr kind);
   void Begin();
   void KeepDefaults();
@@ -71,9 +77,11 @@ class ApiServer {
   ServerContext context_;
   ObjectApi objects_;
   Discovery discovery_;
+  OpenApi open_api_;
   ServerMetrics metrics_;
   ServiceAddresses addresses_;
   EventLease event_lease_;
+  CustomResources custom_resources_;
   Bootstrap bootstrap_;
   Gates* gates_ = nullptr;
   uint64_t defaults_version_ = 0;

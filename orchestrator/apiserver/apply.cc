@@ -105,7 +105,6 @@ void ObjectApi::Apply(RequestPtr request, KindPtr kind) {
         if (before == nullptr) MakeNew(*kind, plan.object);
         KEEL_RETURN_IF_ERROR(Admit(*request, kind, dry_run, plan.object, before, plan));
         if (before != nullptr) {
-          KEEL_RETURN_IF_ERROR(CheckFinalizers(*kind, plan.object, *before));
           if (GoesNow(*kind, plan.object)) plan.what = WritePlan::What::kDelete;
         }
         KEEL_RETURN_IF_ERROR(Reserve(*kind, before, plan));

@@ -137,21 +137,4 @@ bool GoesNow(const Kind& kind, const json::object& object) {
   return IntAt(metadata, {"deletionGracePeriodSeconds"}) == 0;
 }
 
-absl::Status CheckFinalizers(const Kind& kind, const json::object& now,
-                             const json::object& before) {
-  if (StringAt(before, {"metadata", "deletionTimestamp"}).empty()) return absl::OkStatus();
-  const json::array& was = ArrayAt(before, {"metadata", "finalizers"});
-  json::array added;
-  for (const json::value& finalizer : ArrayAt(now, {"metadata", "finalizers"})) {
-    if (std::find(was.begin(), was.end(), finalizer) == was.end()) added.push_back(finalizer);
-  }
-  if (added.empty()) return absl::OkStatus();
-  FieldErrors errors;
-  errors.Forbidden("metadata.finalizers",
-                   base::StrCat("no new finalizers can be added if the object is being deleted, "
-                                "found new finalizers ",
-                                ToJson(added)));
-  return Invalid(kind.group, kind.kind, StringAt(now, {"metadata", "name"}), errors);
-}
-
 }  // namespace keel::orchestrator

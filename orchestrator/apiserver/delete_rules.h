@@ -37,7 +37,4 @@ void MarkDeleted(const Kind& kind, const DeletionOptions& options, absl::Time no
 // Is being deleted, has no finalizer and no time left.
 bool GoesNow(const Kind& kind, const json::object& object);
 
-// No finalizer may be added to what is being deleted.
-absl::Status CheckFinalizers(const Kind& kind, const json::object& now, const json::object& before);
-
 }  // namespace keel::orchestrator

@@ -60,9 +60,11 @@ class WatchOfPrefix final : public StoreWatch {
   std::unique_ptr<kv::Watcher> watcher_;  // last: stops before the rest goes
 };
 
-class EtcdStore final : public Store {
+class EtcdStoreOfClient final : public EtcdStore {
  public:
-  explicit EtcdStore(std::unique_ptr<kv::Client> client) : client_(std::move(client)) {}
+  explicit EtcdStoreOfClient(std::unique_ptr<kv::Client> client) : client_(std::move(client)) {}
+
+  kv::Client& client() override { return *client_; }
 
   void Range(std::string from, std::string end, int64_t revision, int64_t limit,
              Done<StorePage> done) override {
@@ -167,8 +169,8 @@ class EtcdStore final : public Store {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Store>> MakeEtcdStore(base::AsioLoop& loop,
-                                                     const EtcdStoreOptions& options) {
+absl::StatusOr<std::unique_ptr<EtcdStore>> MakeEtcdStore(base::AsioLoop& loop,
+                                                         const EtcdStoreOptions& options) {
   kv::ClientOptions client_options;
   client_options.endpoints = options.servers;
   if (!options.ca_file.empty() || !options.cert_file.empty()) {
@@ -179,7 +181,7 @@ absl::StatusOr<std::unique_ptr<Store>> MakeEtcdStore(base::AsioLoop& loop,
     client_options.tls = std::move(tls);
   }
   KEEL_ASSIGN_OR_RETURN(auto client, kv::Client::Create(std::move(client_options), &loop));
-  return std::make_unique<EtcdStore>(std::move(client));
+  return std::make_unique<EtcdStoreOfClient>(std::move(client));
 }
 
 }  // namespace keel::orchestrator

@@ -9,6 +9,10 @@
 #include "base/asio_loop.h"
 #include "orchestrator/apiserver/store.h"
 
+namespace keel::kvstore {
+class Client;
+}
+
 namespace keel::orchestrator {
 
 struct EtcdStoreOptions {
@@ -16,8 +20,13 @@ struct EtcdStoreOptions {
   std::string ca_file{}, cert_file{}, key_file{};
 };
 
+class EtcdStore : public Store {
+ public:
+  virtual kvstore::Client& client() = 0;
+};
+
 // `loop` must outlive it. InvalidArgument when a server is no address.
-absl::StatusOr<std::unique_ptr<Store>> MakeEtcdStore(base::AsioLoop& loop,
-                                                     const EtcdStoreOptions& options);
+absl::StatusOr<std::unique_ptr<EtcdStore>> MakeEtcdStore(base::AsioLoop& loop,
+                                                         const EtcdStoreOptions& options);
 
 }  // namespace keel::orchestrator

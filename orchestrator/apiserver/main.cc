@@ -17,6 +17,7 @@
 #include "base/tls/self_signed.h"
 #include "orchestrator/apiserver/access/gates.h"
 #include "orchestrator/apiserver/api_server.h"
+#include "orchestrator/apiserver/dashboard/dashboard.h"
 #include "orchestrator/apiserver/etcd_store.h"
 #include "orchestrator/apiserver/flags.h"
 #include "orchestrator/kinds/all_kinds.h"
@@ -77,11 +78,16 @@ absl::Status Run(const ApiServerFlags& flags) {
   KEEL_ASSIGN_OR_RETURN(
       const ServiceRanges ranges,
       ServiceRanges::Parse(flags.service_cluster_ip_range, flags.service_node_port_range));
+  Dashboard dashboard(store->client());
   ApiServer server(
       loop, *store, *kinds,
       {.prefix = flags.etcd_prefix,
        .service_ranges = ranges,
        .bootstrap = {.advertise_address = AdvertiseAddress(flags), .port = flags.secure_port},
+       .extra_paths = {{std::string(Dashboard::kStorePath),
+                        [&dashboard](rpc::HttpRespond respond) {
+                          dashboard.AnswerStore(std::move(respond));
+                        }}},
        .event_ttl_seconds = flags.event_ttl_seconds,
        .compaction_interval = std::chrono::seconds(flags.compaction_interval_seconds)});
   std::unique_ptr<Gates> gates;
@@ -93,6 +99,7 @@ absl::Status Run(const ApiServerFlags& flags) {
   rpc_options.max_http_body_bytes = kMaxBodyBytes;
   rpc::Server listener({&loop}, rpc_options);
   listener.SetHttpHandler([&server](rpc::HttpRequest request, rpc::HttpRespond respond) {
+    if (auto page = Dashboard::Page(request.path)) return std::move(respond)(*std::move(page));
     server.Handle(std::move(request), std::move(respond));
   });
 

@@ -106,8 +106,6 @@ class ObjectApi {
   EventLease* event_lease_ = nullptr;
 };
 
-// `errors`: names, labels, annotations, owners and finalizers that are none.
-void CheckMetadata(const Kind& kind, const json::object& object, FieldErrors& errors);
 std::string RandomSuffix();  // 5 characters, as Kubernetes makes them
 std::string RandomUid();     // a UUID of version 4
 

@@ -72,6 +72,11 @@ void Request::Refuse(const ApiError& error, const json::value& body) {
   std::move(respond_)(std::move(response));
 }
 
+rpc::HttpRespond Request::Take(int code) {
+  (void)HeadOf(code, kJsonType);
+  return std::move(respond_);
+}
+
 void Request::Stream(std::string_view content_type, rpc::HttpStreamFactory factory) {
   if (answered_) return;
   std::move(respond_).Stream(HeadOf(200, content_type), std::move(factory));

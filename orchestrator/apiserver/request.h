@@ -44,6 +44,8 @@ class Request {
   void Fail(const absl::Status& status);
   // A page that cannot go on at its revision, with a token to go on at another.
   void FailWithContinue(const ApiError& error, const std::string& token);
+  // The means to answer, for those who know nothing of requests. Nothing here answers any more.
+  rpc::HttpRespond Take(int code);
   void Stream(std::string_view content_type, rpc::HttpStreamFactory factory);
 
  private:

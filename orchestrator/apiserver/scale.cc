@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "orchestrator/api/patch.h"
 #include "orchestrator/api/selector.h"
+#include "orchestrator/apiserver/decode_body.h"
 #include "orchestrator/apiserver/object_api.h"
 
 namespace keel::orchestrator {
@@ -106,16 +107,20 @@ void ObjectApi::GetScale(RequestPtr request, KindPtr kind) {
 }
 
 void ObjectApi::WriteScale(RequestPtr request, KindPtr kind) {
-  auto body = ParseJson(request->http.body);
-  if (!body.ok() || !body->is_object()) {
-    return request->Fail(BadRequest("the body of the request is no Scale object"));
-  }
   const bool patch = request->info.verb == "patch";
+  auto body = patch ? ParseJson(request->http.body)
+                    : DecodeBody(request->http.Header("content-type"), request->http.body, "Scale");
+  if (!body.ok()) {
+    return request->Fail(patch ? BadRequest(base::ToStd(body.status().message())) : body.status());
+  }
   const std::string type = MediaTypeOf(request->http.Header("content-type"));
   UpdateWith(request, kind,
-             [kind, patch, type, body = std::move(body->as_object())](
-                 const json::object& before) -> absl::StatusOr<json::object> {
-               if (!patch) return WithScale(*kind, before, body);
+             [kind, patch, type,
+              body = *std::move(body)](const json::object& before) -> absl::StatusOr<json::object> {
+               if (!patch) {
+                 if (!body.is_object()) return BadRequest("the body is no Scale object");
+                 return WithScale(*kind, before, body.as_object());
+               }
                json::value scale = ScaleOf(*kind, before);
                if (type == "application/json-patch+json") {
                  KEEL_RETURN_IF_ERROR(ApplyJsonPatch(scale, body));

@@ -98,6 +98,10 @@ std::string ServiceRanges::ApiServerIp() const { return IpText(first_ip + 1); }
 ServiceAddresses::ServiceAddresses(Cache& cache, ServiceRanges ranges)
     : cache_(cache), ranges_(ranges) {}
 
+ServiceAddresses::~ServiceAddresses() {
+  if (synced_) cache_.Resource("services").Unlisten(*this);
+}
+
 std::vector<std::string> ServiceAddresses::HeldBy(const json::object& service) {
   std::vector<std::string> out;
   const std::string_view ip = StringAt(service, {"spec", "clusterIP"});

@@ -36,6 +36,7 @@ struct ServiceRanges {
 class ServiceAddresses final : public ChangeListener {
  public:
   ServiceAddresses(Cache& cache, ServiceRanges ranges);
+  ~ServiceAddresses() override;
 
   // Fills in what `service` needs and has not, and adds to `plan` what keeps and releases it.
   // `before` null: it is created; `service` null: it goes.

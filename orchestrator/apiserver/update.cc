@@ -57,7 +57,6 @@ void ObjectApi::UpdateWith(RequestPtr request, KindPtr kind, Changed change) {
         KEEL_ASSIGN_OR_RETURN(plan.object, change(before));
         KEEL_RETURN_IF_ERROR(CheckPreconditions(*kind, plan.object, before, version_needed));
         KEEL_RETURN_IF_ERROR(Admit(*request, kind, dry_run, plan.object, &before, plan));
-        KEEL_RETURN_IF_ERROR(CheckFinalizers(*kind, plan.object, before));
         if (GoesNow(*kind, plan.object)) plan.what = WritePlan::What::kDelete;
         KEEL_RETURN_IF_ERROR(Reserve(*kind, &before, plan));
         KEEL_RETURN_IF_ERROR(presenter_.ToStored(*kind, plan.object));
