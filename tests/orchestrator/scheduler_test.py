@@ -40,6 +40,10 @@ class SchedulerTest(ClusterCase):
             code, _ = cls.cluster.raw("POST", "/api/v1/namespaces",
                                        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
             assert code in (201, 409), code
+        # What the controller manager would make, without which no pod is admitted.
+        code, _ = cls.cluster.raw("POST", "/api/v1/namespaces/default/serviceaccounts",
+                                  {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}})
+        assert code in (201, 409), code
 
     def setUp(self):
         self.made_pods, self.made_nodes = [], []
