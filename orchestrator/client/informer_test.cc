@@ -123,6 +123,16 @@ TEST_F(InformerTest, ListThatFailsIsTriedAgainLaterAndLater) {
   EXPECT_EQ(synced, 1);
 }
 
+TEST_F(InformerTest, AKindThatTheServerDoesNotHaveHasNoObjects) {
+  api.fail = [](const FakeApi::Request&) { return NoSuchPath(); };
+  Start();
+  EXPECT_EQ(synced, 1);
+  api.fail = nullptr;
+  api.Put(kThings, Thing("a", "red"));
+  loop.Advance(std::chrono::seconds(11));
+  EXPECT_EQ(informer->objects().size(), 1u);
+}
+
 TEST_F(InformerTest, SelectsOnTheServer) {
   api.Put(kThings, Thing("a", "red"));
   api.Put(kThings, Thing("b", "blue"));

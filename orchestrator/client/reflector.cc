@@ -64,6 +64,13 @@ class ReflectorImpl final : public Reflector, public std::enable_shared_from_thi
   void OnPage(absl::StatusOr<json::value> page, bool first) {
     if (!page.ok()) {
       Complain("list", page.status());
+      // A server that does not have the kind (yet) has no objects of it.
+      if (first && IsReason(page.status(), "NotFound")) {
+        sink_.ListBegins();
+        sink_.ListEnds();
+        if (stopped_) return;
+        backoff_ = kLongestBackoff;
+      }
       if (IsReason(page.status(), "Expired")) newest_ = true;
       return Later([this] { List(); });
     }

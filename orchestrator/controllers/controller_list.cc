@@ -1,7 +1,11 @@
 // The one list of controllers: a new one is a line here.
 #include "orchestrator/controllers/controller.h"
 #include "orchestrator/controllers/deployment_controller.h"
+#include "orchestrator/controllers/endpoints_controller.h"
+#include "orchestrator/controllers/garbage_collector.h"
+#include "orchestrator/controllers/namespace_controller.h"
 #include "orchestrator/controllers/replica_set_controller.h"
+#include "orchestrator/controllers/service_account_controller.h"
 #include "orchestrator/controllers/workload_controllers.h"
 
 namespace keel::orchestrator {
@@ -14,7 +18,19 @@ const std::vector<ControllerEntry>& AllControllers() {
        [](ControllerContext& c) { return std::make_unique<DaemonSetController>(c); }},
       {"deployment-controller",
        [](ControllerContext& c) { return std::make_unique<DeploymentController>(c); }},
+      {"endpoints-controller",
+       [](ControllerContext& c) {
+         return std::make_unique<EndpointsController>(c, EndpointsController::Writes::kEndpoints);
+       }},
+      {"endpointslice-controller",
+       [](ControllerContext& c) {
+         return std::make_unique<EndpointsController>(c, EndpointsController::Writes::kSlices);
+       }},
+      {"garbage-collector-controller",
+       [](ControllerContext& c) { return std::make_unique<GarbageCollector>(c); }},
       {"job-controller", [](ControllerContext& c) { return std::make_unique<JobController>(c); }},
+      {"namespace-controller",
+       [](ControllerContext& c) { return std::make_unique<NamespaceController>(c); }},
       {"replicaset-controller",
        [](ControllerContext& c) {
          return std::make_unique<ReplicaSetController>(c, kReplicaSetKind, "replicaset-controller",
@@ -25,6 +41,8 @@ const std::vector<ControllerEntry>& AllControllers() {
          return std::make_unique<ReplicaSetController>(c, kReplicationControllerKind,
                                                        "replication-controller", "rc");
        }},
+      {"root-ca-certificate-publisher-controller", MakeRootCaPublisher},
+      {"serviceaccount-controller", MakeServiceAccountController},
       {"statefulset-controller",
        [](ControllerContext& c) { return std::make_unique<StatefulSetController>(c); }},
   };

@@ -5,10 +5,11 @@
 namespace keel::orchestrator {
 
 ControllerManager::ControllerManager(ApiClient& client, ControllerManagerOptions options)
-    : pods_(client),
-      shared_(client),
-      events_(client, "controller-manager", options.now),
-      context_{.client = client,
+    : client_(client),
+      pods_(client_),
+      shared_(client_),
+      events_(client_, "controller-manager", options.now),
+      context_{.client = client_,
                .loop = client.loop(),
                .pods = pods_,
                .shared = shared_,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "orchestrator/controllers/controller.h"
+#include "orchestrator/controllers/scoped_client.h"
 
 namespace keel::orchestrator {
 
@@ -40,6 +41,7 @@ class ControllerManager {
  private:
   void OneSynced();
 
+  ScopedClient client_;
   PodCache pods_;
   SharedInformers shared_;
   EventRecorder events_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "absl/container/flat_hash_map.h"
 #include "base/strings.h"
 
 namespace keel::orchestrator {
@@ -84,7 +85,66 @@ void ReadConditions(const json::object& pod, PodInfo& info) {
   }
 }
 
+// One copy for all that read the same. On the loop of the controllers only.
+template <typename T>
+std::shared_ptr<const T> Interned(const std::string& text, T value) {
+  static auto& pool = *new absl::flat_hash_map<std::string, std::weak_ptr<const T>>;
+  static size_t sweep_at = 1024;
+  std::weak_ptr<const T>& known = pool[text];
+  if (auto shared = known.lock()) return shared;
+  auto shared = std::make_shared<const T>(std::move(value));
+  known = shared;
+  if (pool.size() >= sweep_at) {
+    absl::erase_if(pool, [](const auto& entry) { return entry.second.expired(); });
+    sweep_at = std::max<size_t>(1024, pool.size() * 2);
+  }
+  return shared;
+}
+
+std::shared_ptr<const std::vector<OwnerRef>> SharedOwners(const json::object& pod) {
+  const json::array& list = ArrayAt(pod, {"metadata", "ownerReferences"});
+  if (list.empty()) return PodInfo::NoOwners();
+  return Interned(ToJson(list), OwnersOf(pod));
+}
+
+std::shared_ptr<const std::vector<NamedPort>> SharedPorts(const json::object& pod) {
+  std::vector<NamedPort> ports;
+  std::string text;
+  for (const json::value& container : ArrayAt(pod, {"spec", "containers"})) {
+    for (const json::value& port : ArrayAt(container, {"ports"})) {
+      const std::string_view name = StringAt(port, {"name"});
+      if (name.empty()) continue;
+      const std::string_view protocol = StringAt(port, {"protocol"});
+      ports.push_back({std::string(name), std::string(protocol.empty() ? "TCP" : protocol),
+                       IntAt(port, {"containerPort"})});
+      text += base::StrCat(name, "/", ports.back().protocol, "/", ports.back().port, ",");
+    }
+  }
+  return ports.empty() ? PodInfo::NoPorts() : Interned(text, std::move(ports));
+}
+
 }  // namespace
+
+const std::shared_ptr<const std::vector<OwnerRef>>& PodInfo::NoOwners() {
+  static const auto& none = *new auto(std::make_shared<const std::vector<OwnerRef>>());
+  return none;
+}
+const std::shared_ptr<const std::vector<NamedPort>>& PodInfo::NoPorts() {
+  static const auto& none = *new auto(std::make_shared<const std::vector<NamedPort>>());
+  return none;
+}
+
+std::vector<OwnerRef> OwnersOf(const json::object& object) {
+  std::vector<OwnerRef> owners;
+  for (const json::value& reference : ArrayAt(object, {"metadata", "ownerReferences"})) {
+    owners.push_back({std::string(StringAt(reference, {"apiVersion"})),
+                      std::string(StringAt(reference, {"kind"})),
+                      std::string(StringAt(reference, {"name"})),
+                      std::string(StringAt(reference, {"uid"})), BoolAt(reference, {"controller"}),
+                      BoolAt(reference, {"blockOwnerDeletion"})});
+  }
+  return owners;
+}
 
 OwnerInfo ControllerOf(const json::object& object) {
   for (const json::value& reference : ArrayAt(object, {"metadata", "ownerReferences"})) {
@@ -106,6 +166,8 @@ PodInfo PodInfo::Parse(const json::object& pod) {
   info.name = StringAt(pod, {"metadata", "name"});
   info.uid = StringAt(pod, {"metadata", "uid"});
   info.owner = ControllerOf(pod);
+  info.owners = SharedOwners(pod);
+  info.ports = SharedPorts(pod);
   for (const auto& [key, value] : ObjectAt(pod, {"metadata", "labels"})) {
     if (const json::string* text = value.if_string()) info.labels.emplace_back(key, View(*text));
   }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,11 +27,30 @@ struct OwnerInfo {
 };
 OwnerInfo ControllerOf(const json::object& object);
 
+// Any owner, as references name it.
+struct OwnerRef {
+  std::string api_version, kind, name, uid;
+  bool controller = false;
+  bool block_owner_deletion = false;
+  friend bool operator==(const OwnerRef&, const OwnerRef&) = default;
+};
+std::vector<OwnerRef> OwnersOf(const json::object& object);
+
+// A container's port that has a name, as services refer to it.
+struct NamedPort {
+  std::string name, protocol;
+  int64_t port = 0;
+  friend bool operator==(const NamedPort&, const NamedPort&) = default;
+};
+
 enum class PodPhase : uint8_t { kPending, kRunning, kSucceeded, kFailed, kUnknown };
 
 struct PodInfo {
   std::string ns, name, uid;
   OwnerInfo owner;
+  // Never null; one for all pods that have the same.
+  std::shared_ptr<const std::vector<OwnerRef>> owners = NoOwners();
+  std::shared_ptr<const std::vector<NamedPort>> ports = NoPorts();
   std::vector<std::pair<std::string, std::string>> labels;       // by name
   std::vector<std::pair<std::string, std::string>> annotations;  // only those that controllers read
   std::vector<std::string> finalizers;
@@ -68,6 +88,8 @@ struct PodInfo {
   std::string_view Annotation(std::string_view key) const;  // "" when there is none
 
   static PodInfo Parse(const json::object& pod);
+  static const std::shared_ptr<const std::vector<OwnerRef>>& NoOwners();
+  static const std::shared_ptr<const std::vector<NamedPort>>& NoPorts();
 };
 
 // RFC 3339 as Kubernetes writes it; `otherwise` when it is none.
