@@ -135,6 +135,82 @@ TEST(Kinds, DefaultsAreIdempotent) {
   }
 }
 
+// All values within a value, itself first.
+void Collect(json::value& value, std::vector<json::value*>& out) {
+  out.push_back(&value);
+  if (json::object* object = value.if_object()) {
+    for (auto& [key, member] : *object) Collect(member, out);
+  } else if (json::array* array = value.if_array()) {
+    for (json::value& member : *array) Collect(member, out);
+  }
+}
+
+// Whatever a client sends in place of a part of an object: it is taken or refused, on create, on
+// update and through every conversion and column; nothing throws, and what was taken is taken
+// again.
+TEST(Kinds, SurviveAnyValueAnywhere) {
+  const std::vector<json::value> strange = {nullptr,
+                                            true,
+                                            -1,
+                                            0,
+                                            65536,
+                                            1e30,
+                                            "",
+                                            "x",
+                                            "-1",
+                                            "1e999999",
+                                            "\xff\xfe",
+                                            "a,b in (",
+                                            json::array(),
+                                            json::object(),
+                                            json::array{nullptr},
+                                            json::array{json::object()},
+                                            json::array{"x", "x"},
+                                            json::object{{"x", nullptr}},
+                                            json::object{{"", json::array{1}}}};
+  size_t taken = 0;
+  size_t refused = 0;
+  for (const std::string& example : Examples()) {
+    json::object valid = Parse(example);
+    ASSERT_EQ(Admit(valid), "");
+    const auto kind = KindOf(valid);
+    std::vector<json::value*> places;
+    json::value counted = valid;
+    Collect(counted, places);
+    for (size_t place = 1; place < places.size(); ++place) {
+      for (const json::value& value : strange) {
+        json::value changed = valid;
+        std::vector<json::value*> here;
+        Collect(changed, here);
+        *here[place] = value;
+        json::object object = changed.as_object();
+        if (KindOf(object) != kind) continue;
+        for (const json::object* before : {static_cast<const json::object*>(nullptr),
+                                           static_cast<const json::object*>(&valid)}) {
+          json::object now = object;
+          if (kind->to_stored) {
+            json::object stored = object;
+            kind->to_stored(stored);
+            kind->from_stored(stored);
+          }
+          if (!Admit(now, before).empty()) {
+            ++refused;
+            continue;
+          }
+          ++taken;
+          json::object again = now;
+          ASSERT_EQ(Admit(again, &now), "") << ToJson(now);
+          TableBuilder table(*kind, TableBuilder::Include::kNone, absl::Now());
+          table.AddRow(now);
+          std::move(table).Finish({});
+        }
+      }
+    }
+  }
+  EXPECT_GT(taken, 1000u);
+  EXPECT_GT(refused, 1000u);
+}
+
 TEST(Kinds, ShowARow) {
   for (const std::string& example : Examples()) {
     const auto kind = KindOf(Parse(example));

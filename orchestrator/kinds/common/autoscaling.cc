@@ -75,6 +75,8 @@ std::string AutoscalerTargetsText(const json::object& autoscaler) {
         is = Quantity::Of(*Find(*now, {"averageValue"})).ToString();
       }
     }
+    // What is an average is said once, behind the target.
+    if (is.ends_with(" (avg)")) is.resize(is.size() - 6);
     if (!out.empty()) out += ", ";
     if (resource) out += base::StrCat(NameOfMetric(source), ": ");
     out += base::StrCat(is, "/", wanted);
