@@ -21,12 +21,10 @@ KEEL_KUBECTL135 and KEEL_HELM name clients; otherwise clients/fetch.py fetches t
 """
 
 import argparse
-import functools
 import http.client
 import json
 import os
 import pathlib
-import re
 import shutil
 import signal
 import ssl
@@ -63,22 +61,6 @@ def kubectl_program(version="1.20"):
 
 def helm_program():
     return os.environ.get("KEEL_HELM") or str(fetch() / "bin" / "helm")
-
-
-@functools.cache
-def help_of(path):
-    return subprocess.run([path, "--help"], capture_output=True, text=True, timeout=20).stdout
-
-
-def known(path, words):
-    """Without the flags that this build of a program does not have."""
-    kept, skip = [], False
-    for word in words:
-        if word.startswith("--"):
-            skip = re.search(re.escape(word.split("=")[0]) + r"\b(?!-)", help_of(path)) is None
-        if not skip:
-            kept.append(word)
-    return kept
 
 
 class ApiError(RuntimeError):
@@ -201,8 +183,6 @@ class Cluster:
                 raise
 
     def _add(self, name, command):
-        command = [str(word) for word in command]
-        command = command[:1] + known(command[0], command[1:]) if not name.startswith("kvd") else command
         self.daemons[name] = Daemon(name, command, self.folder)
 
     def __getitem__(self, name):
