@@ -98,8 +98,8 @@ struct Kind {
 
   // Beyond the schema's defaults, on create and update after them; must be idempotent.
   std::function<void(json::object& object)> set_defaults{};
-  // On create (before == null) and update, not of subresources, before the checks: clears and copies
-  // what clients do not decide (a Pod's status, a Service's allocated address).
+  // On create (before == null) and update, not of subresources, before the checks: clears and
+  // copies what clients do not decide (a Pod's status, a Service's allocated address).
   std::function<void(json::object& object, const json::object* before)> prepare{};
   // Beyond the schema.
   std::function<void(const json::object& object, FieldErrors& errors)> check{};
