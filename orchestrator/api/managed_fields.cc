@@ -164,7 +164,10 @@ absl::StatusOr<std::vector<ManagedFieldsEntry>> ParseManagedFields(const json::v
     if (const json::value* fields = Find(one, {"fieldsV1"})) {
       KEEL_ASSIGN_OR_RETURN(entry.fields, FieldSet::FromFieldsV1(*fields));
     }
-    entries.push_back(std::move(entry));
+    // A client may have written one manager twice.
+    ManagedFieldsEntry& of_manager = EntryOf(entries, entry.manager, entry.is_apply);
+    of_manager.fields =
+        of_manager.fields.empty() ? std::move(entry.fields) : of_manager.fields.Union(entry.fields);
   }
   return entries;
 }

@@ -263,6 +263,15 @@ TEST(TrackUpdate, TakesManagedFieldsOfTheClient) {
   EXPECT_EQ(Owned(now, "other"), R"({"f:spec":{"f:replicas":{}}})");
   EXPECT_EQ(Owned(now, "helm"), "");
 
+  // The same manager twice is one.
+  now = live;
+  json::array& list = Find(now, {"metadata", "managedFields"})->get_array();
+  list.push_back(list[0]);
+  list[1].get_object()["fieldsV1"] = Json(R"({"f:spec":{"f:paused":{}}})");
+  ASSERT_TRUE(TrackUpdate(Thing(), live, now, By("m")).ok());
+  EXPECT_EQ(ArrayAt(now, {"metadata", "managedFields"}).size(), 1u);
+  EXPECT_EQ(Json(Owned(now, "helm")), Json(R"({"f:spec":{"f:paused":{},"f:replicas":{}}})"));
+
   *Find(now, {"metadata", "managedFields"}) = Json(R"([{"manager":"x"}])");
   EXPECT_EQ(ApiErrorOf(TrackUpdate(Thing(), live, now, By("m"))).code, 400);
 

@@ -26,10 +26,9 @@ namespace keel::orchestrator {
 class OpenApi {
  public:
   using Document = std::shared_ptr<const std::string>;
-  // What clients accept, and the Content-Type of the answer: old ones cannot parse an @ there.
+  // The Content-Type of V2Proto. Clients accept it with an @ before v1.0, but old ones
+  // (kubectl 1.20) fail on an answer with one.
   static constexpr std::string_view kV2ProtoMediaType =
-      "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-  static constexpr std::string_view kV2ProtoContentType =
       "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
   explicit OpenApi(const KindRegistry& kinds);

@@ -111,7 +111,7 @@ class Converter {
   void Additional(const json::object& from, const FieldPath& path, int depth, Schema& out) {
     const json::value& items = *Find(from, {"additionalProperties"});
     if (items.is_bool()) {
-      out.items = &tree_.nodes.emplace_back();
+      out.items = Anything();
       return;
     }
     out.items = Child(items, FieldPath(path, "additionalProperties"), depth, out);
@@ -122,7 +122,7 @@ class Converter {
     const json::value* items = Find(from, {"items"});
     if (items == nullptr) {
       errors_.Required(at.ToString(), "must be specified");
-      out.items = &tree_.nodes.emplace_back();
+      out.items = Anything();
       return;
     }
     out.items = Child(*items, at, depth, out);
@@ -164,11 +164,20 @@ class Converter {
     if (out.map_keys.empty()) out.list_kind = Schema::ListKind::kAtomic;
   }
 
+  // Takes whatever there is.
+  const Schema* Anything() {
+    Schema& any = tree_.nodes.emplace_back();
+    any.preserve_unknown = true;
+    any.has_defaults = false;
+    any.has_immutable = false;
+    return &any;
+  }
+
   const Schema* Child(const json::value& from, const FieldPath& path, int depth, Schema& parent) {
     const json::object* object = from.if_object();
     if (object == nullptr) {
       errors_.WrongType(path.ToString(), from, "object");
-      return &tree_.nodes.emplace_back();
+      return Anything();
     }
     const Schema* child = Convert(*object, path, depth + 1);
     parent.has_defaults |= child->has_defaults;
