@@ -4,6 +4,7 @@
 #include "orchestrator/controllers/endpoints_controller.h"
 #include "orchestrator/controllers/garbage_collector.h"
 #include "orchestrator/controllers/namespace_controller.h"
+#include "orchestrator/controllers/node_controllers.h"
 #include "orchestrator/controllers/replica_set_controller.h"
 #include "orchestrator/controllers/service_account_controller.h"
 #include "orchestrator/controllers/workload_controllers.h"
@@ -31,6 +32,10 @@ const std::vector<ControllerEntry>& AllControllers() {
       {"job-controller", [](ControllerContext& c) { return std::make_unique<JobController>(c); }},
       {"namespace-controller",
        [](ControllerContext& c) { return std::make_unique<NamespaceController>(c); }},
+      {"node-lifecycle-controller",
+       [](ControllerContext& c) { return std::make_unique<NodeLifecycleController>(c); }},
+      {"pod-garbage-collector-controller",
+       [](ControllerContext& c) { return std::make_unique<PodGcController>(c); }},
       {"replicaset-controller",
        [](ControllerContext& c) {
          return std::make_unique<ReplicaSetController>(c, kReplicaSetKind, "replicaset-controller",
@@ -45,6 +50,8 @@ const std::vector<ControllerEntry>& AllControllers() {
       {"serviceaccount-controller", MakeServiceAccountController},
       {"statefulset-controller",
        [](ControllerContext& c) { return std::make_unique<StatefulSetController>(c); }},
+      {"taint-eviction-controller",
+       [](ControllerContext& c) { return std::make_unique<TaintEvictionController>(c); }},
   };
   return *kAll;
 }
