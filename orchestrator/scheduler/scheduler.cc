@@ -163,9 +163,13 @@ void Scheduler::PodIs(const PodPtr& pod) {
   if (auto found = assumed_.find(key); found != assumed_.end()) {
     // What the watch tells is older than the bind.
     if (found->second.pod->uid == pod->uid) return;
-    // Another of the same name: the first has gone.
     assumed_.erase(found);
+  }
+  // Another of the same name had a place: it has gone.
+  if (const Cluster::Placed* placed = cluster_.FindPod(key)) {
+    const NodeIndex node = placed->node;
     cluster_.Remove(key);
+    MayFitOn(node);
   }
   if (!pod->nominated.empty()) cluster_.Nominate(pod, pod->nominated);
   queue_.Add(pod, loop_.Now());

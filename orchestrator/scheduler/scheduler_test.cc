@@ -246,5 +246,25 @@ TEST_F(SchedulerTest, StartsAgainFromWhatIsThere) {
   EXPECT_EQ((NodeOf("b") == "n1") + (NodeOf("c") == "n1"), 2);
 }
 
+TEST_F(SchedulerTest, ANewPodOfTheSameNameDoesNotWaitForTheOldOnesPlace) {
+  Node("n1", "1");
+  Start();
+  Pod("p", Cpu("1"));
+  Run();
+  ASSERT_EQ(NodeOf("p"), "n1");
+  // All that the scheduler sees is a list with the new one in it.
+  api_.HoldEvents(true);
+  api_.Erase(kPods, "default", "p");
+  json::object again = World::PodJson("p", Cpu("1"), "");
+  *Ensure(again, {"metadata", "uid"}) = "another";
+  api_.Put(kPods, json::value(again));
+  api_.Compact();
+  api_.EndWatches(Expired("too old"));
+  api_.HoldEvents(false);
+  Run(seconds(60));
+  EXPECT_EQ(NodeOf("p"), "n1");
+  EXPECT_EQ(scheduler_->cluster().FindNode("n1")->requested.Get(kCpu), 1000);
+}
+
 }  // namespace
 }  // namespace keel::orchestrator::sched
