@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""The API server alone, over its own wire: what lists, watches, writes and their refusals promise."""
+
+import http.client
+import json
+import ssl
+import threading
+import unittest
+
+from cluster import ApiError, Cluster
+
+PODS = "/api/v1/namespaces/default/pods"
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def pod(name, **labels):
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels},
+            "spec": {"containers": [{"name": "c", "image": "i"}]}}
+
+
+def config_map(name, **data):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+class ApiServerTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(nodes=0, controller_managers=0, schedulers=0,
+                              apiserver_flags=["--disable-admission-plugins", "ServiceAccount"])
+        cls.addClassCleanup(cls.cluster.remove)
+        cls.addClassCleanup(cls.cluster.stop)
+
+    def call(self, *words, **more):
+        return self.cluster.call(*words, **more)
+
+    def refused(self, code, reason, *words, **more):
+        with self.assertRaises(ApiError) as caught:
+            self.call(*words, **more)
+        status = json.loads(caught.exception.body)
+        self.assertEqual((status["code"], status["reason"]), (code, reason), status)
+        return status
+
+    def watch(self, path, count):
+        """The first `count` events."""
+        context = ssl.create_default_context(cafile=str(self.cluster.pki.ca))
+        context.load_cert_chain(self.cluster.pki.folder / "admin.pem", self.cluster.pki.folder / "admin.key")
+        connection = http.client.HTTPSConnection("127.0.0.1", self.cluster.api_ports[0], timeout=20, context=context)
+        self.addCleanup(connection.close)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 200)
+        return [json.loads(answer.readline()) for _ in range(count)]
+
+    def test_objects_have_lives(self):
+        made = self.call("POST", MAPS, config_map("life", a="1"))
+        self.assertRegex(made["metadata"]["uid"], "^[0-9a-f]{8}-[0-9a-f]{4}-4")
+        self.assertEqual(self.call("GET", MAPS + "/life"), made)
+        self.refused(409, "AlreadyExists", "POST", MAPS, config_map("life"))
+        made["data"]["a"] = "2"
+        changed = self.call("PUT", MAPS + "/life", made)
+        self.assertGreater(int(changed["metadata"]["resourceVersion"]), int(made["metadata"]["resourceVersion"]))
+        self.refused(409, "Conflict", "PUT", MAPS + "/life", made | {"data": {"a": "3"}})
+        same = self.call("PUT", MAPS + "/life", changed)
+        self.assertEqual(same["metadata"]["resourceVersion"], changed["metadata"]["resourceVersion"])
+        self.refused(409, "Conflict", "DELETE", MAPS + "/life", {"preconditions": {"uid": "x"}})
+        self.assertEqual(self.call("DELETE", MAPS + "/life")["status"], "Success")
+        status = self.refused(404, "NotFound", "GET", MAPS + "/life")
+        self.assertEqual(status["message"], 'configmaps "life" not found')
+
+    def test_generated_names_and_dry_run(self):
+        for _ in range(3):
+            made = self.call("POST", MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "g-"}})
+            self.assertRegex(made["metadata"]["name"], "^g-[a-z0-9]{5}$")
+        self.call("POST", MAPS + "?dryRun=All", config_map("dry"))
+        self.refused(404, "NotFound", "GET", MAPS + "/dry")
+
+    def test_fields_are_checked(self):
+        bad = config_map("fields") | {"spec": {"foo": 1}}
+        status = self.refused(400, "BadRequest", "POST", MAPS + "?fieldValidation=Strict", bad)
+        self.assertIn('strict decoding error: unknown field "spec"', status["message"])
+        code, _ = self.cluster.raw("POST", MAPS + "?fieldValidation=Warn", bad)
+        self.assertEqual(code, 201)
+        self.refused(422, "Invalid", "POST", MAPS, config_map("Not_A_Name"))
+        self.refused(400, "BadRequest", "POST", MAPS, "{", content_type="application/json")
+        self.refused(415, "UnsupportedMediaType", "POST", MAPS, "x", content_type="text/plain")
+        self.refused(406, "NotAcceptable", "GET", MAPS, headers={"Accept": "text/html"})
+        self.refused(404, "NotFound", "GET", "/api/v1/nonsense")
+
+    def test_pages_are_of_one_revision(self):
+        for i in range(25):
+            self.call("POST", MAPS, config_map(f"page-{i:02}") | {"metadata": {"name": f"page-{i:02}", "labels": {"t": "p"}}})
+        first = self.call("GET", MAPS + "?limit=10")
+        self.assertGreaterEqual(first["metadata"]["remainingItemCount"], 15)
+        self.call("POST", MAPS, config_map("page-001"))  # between the pages: must not be seen
+        names, page = [m["metadata"]["name"] for m in first["items"]], first
+        while page["metadata"].get("continue"):
+            page = self.call("GET", MAPS + "?limit=10&continue=" + page["metadata"]["continue"])
+            self.assertEqual(page["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"])
+            names += [m["metadata"]["name"] for m in page["items"]]
+        self.assertEqual(names, sorted(set(names)))
+        self.assertNotIn("page-001", names)
+        self.assertEqual(len([n for n in names if n.startswith("page-")]), 25)
+        chosen = self.call("GET", MAPS + "?labelSelector=t%3Dp&limit=7")
+        self.assertEqual(len(chosen["items"]), 7)
+        self.assertNotIn("remainingItemCount", chosen["metadata"])
+
+    def test_watches_see_every_change_in_order(self):
+        since = self.call("GET", PODS)["metadata"]["resourceVersion"]
+        self.call("POST", PODS, pod("w", app="a"))
+        self.call("PATCH", PODS + "/w", {"metadata": {"labels": {"app": "b"}}},
+                  content_type="application/merge-patch+json")
+        self.call("DELETE", PODS + "/w")
+        events = self.watch(f"{PODS}?watch=1&resourceVersion={since}", 3)
+        self.assertEqual([e["type"] for e in events], ["ADDED", "MODIFIED", "DELETED"])
+        revisions = [int(e["object"]["metadata"]["resourceVersion"]) for e in events]
+        self.assertEqual(revisions, sorted(set(revisions)))
+        # For who selects app=a it went with the second change.
+        events = self.watch(f"{PODS}?watch=1&resourceVersion={since}&labelSelector=app%3Da", 2)
+        self.assertEqual([e["type"] for e in events], ["ADDED", "DELETED"])
+
+    def test_watch_lists_end_with_a_bookmark(self):
+        self.call("POST", PODS, pod("initial"))
+        events = self.watch(f"{PODS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&"
+                            "allowWatchBookmarks=true&fieldSelector=metadata.name%3Dinitial", 2)
+        self.assertEqual([e["type"] for e in events], ["ADDED", "BOOKMARK"])
+        self.assertEqual(events[1]["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true")
+
+    def test_a_pod_is_bound_once(self):
+        self.call("POST", PODS, pod("bound"))
+        results = []
+
+        def bind(node):
+            body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "bound"},
+                    "target": {"kind": "Node", "name": node}}
+            results.append(self.cluster.raw("POST", PODS + "/bound/binding", body)[0])
+
+        threads = [threading.Thread(target=bind, args=(f"n{i}",)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(results), [201] + [409] * 7)
+        # It runs somewhere now, so it is given time to end.
+        gone = self.call("DELETE", PODS + "/bound")
+        self.assertEqual(gone["metadata"]["deletionGracePeriodSeconds"], 30)
+        self.call("DELETE", PODS + "/bound?gracePeriodSeconds=0")
+        self.refused(404, "NotFound", "GET", PODS + "/bound")
+
+    def test_addresses_of_services_differ(self):
+        made = [self.call("POST", "/api/v1/namespaces/default/services",
+                          {"apiVersion": "v1", "kind": "Service", "metadata": {"name": f"s{i}"},
+                           "spec": {"type": "NodePort", "ports": [{"port": 80}]}}) for i in range(5)]
+        self.assertEqual(len({s["spec"]["clusterIP"] for s in made}), 5)
+        self.assertEqual(len({s["spec"]["ports"][0]["nodePort"] for s in made}), 5)
+        taken = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "again"},
+                 "spec": {"clusterIP": made[0]["spec"]["clusterIP"], "ports": [{"port": 80}]}}
+        self.refused(422, "Invalid", "POST", "/api/v1/namespaces/default/services", taken)
+        self.call("DELETE", "/api/v1/namespaces/default/services/s0")
+        self.call("POST", "/api/v1/namespaces/default/services", taken)
+
+    def test_kinds_come_and_go(self):
+        self.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "toys.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced",
+                     "names": {"plural": "toys", "singular": "toy", "kind": "Toy", "listKind": "ToyList"},
+                     "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+                         "type": "object", "properties": {"spec": {"type": "object", "properties": {
+                             "size": {"type": "integer", "default": 3}}}}}}}]}})
+        self.cluster.kubectl("wait", "--for=condition=Established", "crd/toys.example.com", "--timeout=10s")
+        toys = "/apis/example.com/v1/namespaces/default/toys"
+        toy = {"apiVersion": "example.com/v1", "kind": "Toy", "metadata": {"name": "bear"}, "spec": {}}
+        self.assertEqual(self.call("POST", toys, toy)["spec"]["size"], 3)
+        self.refused(422, "Invalid", "POST", toys,
+                     toy | {"metadata": {"name": "bad"}, "spec": {"size": "big"}})
+        self.cluster.kubectl("delete", "crd", "toys.example.com", "--timeout=20s")
+        self.refused(404, "NotFound", "GET", toys)
+
+    def test_health_and_discovery(self):
+        for path in ("/healthz", "/livez", "/readyz", "/readyz/etcd"):
+            self.assertEqual(self.cluster.raw("GET", path), (200, b"ok"))
+        groups = self.call("GET", "/apis", headers={
+            "Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"})
+        self.assertIn("apps", [group["metadata"]["name"] for group in groups["items"]])
+        self.assertIn(b"apiserver_request_total{", self.cluster.raw("GET", "/metrics")[1])
+        self.assertEqual(self.call("GET", "/version")["gitVersion"], "v1.35.0+keel")
+
+
+if __name__ == "__main__":
+    unittest.main()
