@@ -78,6 +78,10 @@ struct AdmissionRequest {
   std::vector<std::string> warnings{};
 };
 
+// A payload of a refusal that may pass within a second, since what it misses is about to come (the
+// service account of a new namespace): the server tries again before it answers.
+inline constexpr char kMayPassSoon[] = "keel.may-pass-soon";
+
 class Admission {
  public:
   virtual ~Admission() = default;

@@ -57,7 +57,8 @@ void ApiServer::SetGates(Gates* gates) {
   context_.authorizer = &gates->authorizer();
   context_.admission = &gates->admission();
   context_.transformer = &gates->transformer();
-  cache_.SetTransformer(&gates->transformer());
+  cache_.SetTransformer(&gates->transformer(),
+                        [this](std::string key) { stale_values_.Note(std::move(key)); });
 }
 
 void ApiServer::Start(absl::AnyInvocable<void()> done) {
@@ -74,8 +75,9 @@ void ApiServer::Begin() {
   begun_ = true;
   bootstrap_.Run();
   KeepDefaults();
+  stale_values_.Rewrite();
   CompactLater(cache_.revision());
-  for (RequestPtr& request : std::exchange(waiting_, {})) ServeResource(std::move(request));
+  for (RequestPtr& request : std::exchange(waiting_, {})) Serve(std::move(request));
 }
 
 void ApiServer::KeepDefaults() {
@@ -117,7 +119,6 @@ void ApiServer::Handle(rpc::HttpRequest http, rpc::HttpRespond respond) {
   if (!format.ok() && request->info.is_resource) return request->Fail(format.status());
   if (format.ok()) request->format = *std::move(format);
   if (request->info.query.Flag("pretty")) request->format.pretty = true;
-  if (absl::Status status = Admit(*request); !status.ok()) return request->Fail(status);
   Serve(std::move(request));
 }
 
@@ -140,12 +141,16 @@ absl::Status ApiServer::Admit(Request& request) {
 }
 
 void ApiServer::Serve(RequestPtr request) {
-  if (!request->info.is_resource) return ServePath(std::move(request));
-  if (begun_) return ServeResource(std::move(request));
-  if (waiting_.size() >= kMaxWaiting) {
-    return request->Fail(Unavailable("the server is loading what the store holds"));
+  // Before the cache is whole nobody's rights are known.
+  if (request->info.is_resource && !begun_) {
+    if (waiting_.size() >= kMaxWaiting) {
+      return request->Fail(Unavailable("the server is loading what the store holds"));
+    }
+    return waiting_.push_back(std::move(request));
   }
-  waiting_.push_back(std::move(request));
+  if (absl::Status status = Admit(*request); !status.ok()) return request->Fail(status);
+  if (!request->info.is_resource) return ServePath(std::move(request));
+  ServeResource(std::move(request));
 }
 
 void ApiServer::ServeResource(RequestPtr request) {

@@ -26,6 +26,7 @@
 #include "orchestrator/apiserver/discovery.h"
 #include "orchestrator/apiserver/object_api.h"
 #include "orchestrator/apiserver/request.h"
+#include "orchestrator/apiserver/stale_values.h"
 #include "orchestrator/apiserver/server_metrics.h"
 #include "rpc/http.h"
 
@@ -83,6 +84,7 @@ class ApiServer {
   EventLease event_lease_;
   CustomResources custom_resources_;
   Bootstrap bootstrap_;
+  StaleValues stale_values_{context_};
   Gates* gates_ = nullptr;
   uint64_t defaults_version_ = 0;
   std::vector<RequestPtr> waiting_;  // for the cache to be whole

@@ -110,6 +110,7 @@ absl::StatusOr<CachedObjectPtr> Cache::Decode(const StoreKey& key, const StoreRe
     KEEL_ASSIGN_OR_RETURN(
         plain, options_.transformer->FromStore(key.resource, record.key, record.value, &stale));
     value = plain;
+    if (stale && !ready_ && on_stale_ != nullptr) on_stale_(record.key);
   }
   auto made = std::make_shared<CachedObject>();
   KEEL_ASSIGN_OR_RETURN(made->bytes, WithRevision(value, record.mod_revision));

@@ -53,8 +53,13 @@ class Cache final : public ObjectView {
   Cache(base::Loop& loop, Store& store, CacheOptions options);
   ~Cache() override;
 
-  // How values lie in the store. Before Start.
-  void SetTransformer(ValueTransformer* transformer) { options_.transformer = transformer; }
+  // How values lie in the store; `on_stale` is told the keys of those that, at the first load, lie
+  // as the transformer would not write them now. Before Start.
+  void SetTransformer(ValueTransformer* transformer,
+                      std::function<void(std::string key)> on_stale = nullptr) {
+    options_.transformer = transformer;
+    on_stale_ = std::move(on_stale);
+  }
   // Loads and watches; goes on trying while the store does not answer. `done` once, when it is
   // whole for the first time.
   void Start(absl::AnyInvocable<void()> done);
@@ -112,6 +117,7 @@ class Cache final : public ObjectView {
   CacheOptions options_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   absl::flat_hash_map<std::string, std::unique_ptr<ResourceCache>> resources_;
+  std::function<void(std::string key)> on_stale_;
   bool ready_ = false;
   int64_t revision_ = 0;
   int failures_ = 0;

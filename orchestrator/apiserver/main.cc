@@ -90,11 +90,9 @@ absl::Status Run(const ApiServerFlags& flags) {
                         }}},
        .event_ttl_seconds = flags.event_ttl_seconds,
        .compaction_interval = std::chrono::seconds(flags.compaction_interval_seconds)});
-  std::unique_ptr<Gates> gates;
-  if (flags.authorization_mode != std::vector<std::string>{"AlwaysAllow"}) {
-    KEEL_ASSIGN_OR_RETURN(gates, Gates::Create(AccessOptionsOf(flags), server.cache()));
-    server.SetGates(gates.get());
-  }
+  KEEL_ASSIGN_OR_RETURN(const std::unique_ptr<Gates> gates,
+                        Gates::Create(AccessOptionsOf(flags), server.cache()));
+  server.SetGates(gates.get());
   rpc::ServerOptions rpc_options;
   rpc_options.max_http_body_bytes = kMaxBodyBytes;
   rpc::Server listener({&loop}, rpc_options);

@@ -1,5 +1,7 @@
 #include "orchestrator/apiserver/writer.h"
 
+#include <chrono>
+
 #include "base/status.h"
 #include "base/strings.h"
 #include "orchestrator/apiserver/object_codec.h"
@@ -9,6 +11,9 @@ namespace keel::orchestrator {
 namespace {
 
 constexpr int kMaxTries = 10;
+// How long a refusal that says so is waited out (access.h, kMayPassSoon).
+constexpr int kMaxWaits = 10;
+constexpr auto kWait = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -33,6 +38,7 @@ struct Writer::Attempt {
   CachedObjectPtr before;
   bool from_store = false;
   int tries = 0;
+  int waits = 0;
   // What was committed, before encryption.
   std::string stored;
 };
@@ -76,6 +82,15 @@ void Writer::Run(std::shared_ptr<Attempt> attempt) {
   auto plan = attempt->plan(before.has_value() ? &*before : nullptr);
   if (!plan.ok()) {
     if (!attempt->from_store && !target.create) return ReadFromStore(std::move(attempt));
+    if (!attempt->from_store) {
+      // What a creation depends on is in the cache: its namespace, its account, its quota.
+      attempt->from_store = true;
+      return context_.cache.WhenCurrent([this, attempt](absl::Status) { Run(attempt); });
+    }
+    if (plan.status().GetPayload(kMayPassSoon).has_value() && attempt->waits++ < kMaxWaits) {
+      context_.loop.After(kWait, [this, attempt] { Run(attempt); });
+      return;
+    }
     return attempt->done(plan.status());
   }
   if (plan->what == WritePlan::What::kPut && before.has_value()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/random/random.h"
+#include "absl/strings/cord.h"
 #include "base/strings.h"
 #include "orchestrator/apiserver/access/admission/plugin.h"
 
@@ -71,9 +72,12 @@ class ServiceAccount final : public AdmissionPlugin {
     *Ensure(pod, {"spec", "serviceAccount"}) = name;
     const auto account = view_.Get("serviceaccounts", request.attributes.ns, name);
     if (!account.has_value()) {
-      return ForbiddenHere(
+      absl::Status refused = ForbiddenHere(
           request, StrCat("error looking up service account ", request.attributes.ns, "/", name,
                           ": serviceaccount \"", name, "\" not found"));
+      // A controller makes it for each new namespace.
+      if (name == "default") refused.SetPayload(kMayPassSoon, absl::Cord(""));
+      return refused;
     }
     bool mount = BoolAt(*account->object, {"automountServiceAccountToken"}, true);
     mount = BoolAt(pod, {"spec", "automountServiceAccountToken"}, mount);
