@@ -32,9 +32,12 @@ class AccessTest(ClusterCase):
 
     def setUp(self):
         self.ns = self._testMethodName[5:40].replace("_", "-").strip("-")
-        self.cluster.create("/api/v1/namespaces", {"metadata": {"name": self.ns}})
+        self.make("Namespace", "/api/v1/namespaces", {"metadata": {"name": self.ns}})
         self.path = f"/api/v1/namespaces/{self.ns}"
-        self.cluster.create(f"{self.path}/serviceaccounts", {"metadata": {"name": "default"}})
+        self.make("ServiceAccount", f"{self.path}/serviceaccounts", {"metadata": {"name": "default"}})
+
+    def make(self, kind, path, body, api_version="v1"):
+        return self.cluster.create(path, {"apiVersion": api_version, "kind": kind, **body})
 
     def k(self, *args, **more):
         return self.cluster.kubectl("-n", self.ns, *args, **more)
@@ -139,7 +142,7 @@ class AccessTest(ClusterCase):
         pod["spec"].update(nodeName="n1", volumes=[{"name": "v", "secret": {"secretName": "used"}}])
         self.cluster.create(f"{self.path}/pods", pod)
         for name in ("used", "other"):
-            self.cluster.create(f"{self.path}/secrets", {"metadata": {"name": name}})
+            self.make("Secret", f"{self.path}/secrets", {"metadata": {"name": name}})
         self.wait("used", lambda: self.cluster.raw("GET", f"{self.path}/secrets/used", identity="n1")[0] == 200)
         code, message = self.message("GET", f"{self.path}/secrets/other", identity="n1")
         self.assertEqual(code, 403)
@@ -170,7 +173,7 @@ class AccessTest(ClusterCase):
         self.wait("a place is free", lambda: create(100)[0] == 201)
 
     def test_pods_get_what_the_cluster_says(self):
-        self.cluster.create(f"{self.path}/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [
+        self.make("LimitRange", f"{self.path}/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [
             {"type": "Container", "default": {"cpu": "500m"}, "defaultRequest": {"cpu": "100m"}, "max": {"cpu": "1"}}]}})
 
         def defaulted():
@@ -198,7 +201,7 @@ class AccessTest(ClusterCase):
         return base64.b64decode(json.loads(done.stdout)["kvs"][0]["value"])
 
     def test_secrets_lie_encrypted_and_keys_rotate(self):
-        secret = {"metadata": {"name": "s"}, "stringData": {"password": "hunter2"}}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2"}}
         self.cluster.create(f"{self.path}/secrets", secret)
         key = f"/registry/secrets/{self.ns}/s"
         first = self.stored(key)
