@@ -26,8 +26,8 @@
 #include "orchestrator/apiserver/discovery.h"
 #include "orchestrator/apiserver/object_api.h"
 #include "orchestrator/apiserver/request.h"
-#include "orchestrator/apiserver/stale_values.h"
 #include "orchestrator/apiserver/server_metrics.h"
+#include "orchestrator/apiserver/stale_values.h"
 #include "rpc/http.h"
 
 namespace keel::orchestrator {

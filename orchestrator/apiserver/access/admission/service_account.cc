@@ -72,9 +72,9 @@ class ServiceAccount final : public AdmissionPlugin {
     *Ensure(pod, {"spec", "serviceAccount"}) = name;
     const auto account = view_.Get("serviceaccounts", request.attributes.ns, name);
     if (!account.has_value()) {
-      absl::Status refused = ForbiddenHere(
-          request, StrCat("error looking up service account ", request.attributes.ns, "/", name,
-                          ": serviceaccount \"", name, "\" not found"));
+      absl::Status refused =
+          ForbiddenHere(request, StrCat("error looking up service account ", request.attributes.ns,
+                                        "/", name, ": serviceaccount \"", name, "\" not found"));
       // A controller makes it for each new namespace.
       if (name == "default") refused.SetPayload(kMayPassSoon, absl::Cord(""));
       return refused;
