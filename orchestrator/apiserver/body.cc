@@ -79,16 +79,11 @@ absl::StatusOr<json::object> ObjectApi::DecodeObject(Request& request, const Kin
                                    "the body of the request", &duplicates));
   if (!value.is_object()) return BadRequest("the body of the request is no object");
   json::object& object = value.as_object();
+  // The path says what the object is; many clients leave it at that.
+  if (StringAt(object, {"kind"}).empty()) object["kind"] = kind.kind;
+  if (StringAt(object, {"apiVersion"}).empty()) object["apiVersion"] = kind.api_version();
   const std::string_view api_version = StringAt(object, {"apiVersion"});
   const std::string_view kind_name = StringAt(object, {"kind"});
-  if (kind_name.empty()) {
-    return BadRequest(
-        base::StrCat("Object 'Kind' is missing in '", request.http.body.substr(0, 256), "'"));
-  }
-  if (api_version.empty()) {
-    return BadRequest(
-        base::StrCat("Object 'apiVersion' is missing in '", request.http.body.substr(0, 256), "'"));
-  }
   if (kind_name != kind.kind || api_version != kind.api_version()) {
     const size_t slash = api_version.find('/');
     const std::string_view group =

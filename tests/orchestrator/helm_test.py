@@ -32,7 +32,8 @@ class Helm(ClusterCase):
     def test_a_release_lives_and_ends(self):
         out = self.helm("install", "front", CHART, "--create-namespace", "--wait", "--timeout", "90s")
         self.assertIn("STATUS: deployed", out)
-        self.assertEqual(self.k("get", "deployment/front-web", "-o", "jsonpath={.status.readyReplicas}"), "2")
+        self.wait("the autoscaler's least is ready",
+                  lambda: self.k("get", "deployment/front-web", "-o", "jsonpath={.status.readyReplicas}") == "2")
         self.assertEqual(self.k("get", "jobs", "-o", "name"), "", "the hook's job is deleted when it has succeeded")
         password = self.k("get", "secret/front-web", "-o", "jsonpath={.data.password}")
         self.assertEqual([r["name"] for r in json.loads(self.helm("list", "-o", "json"))], ["front"])

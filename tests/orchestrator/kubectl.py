@@ -403,7 +403,7 @@ class KubectlCases(ClusterCase):
         self.apply(WEB)
         self.assertRegex(self.refused("patch", "deployment/web", "--type=merge", "-p", '{"spec":{"selector":{"matchLabels":{"a":"b"}}}}'),
                          r"field is immutable")
-        self.assertIn("AlreadyExists", self.refused("create", "deployment", "web", "--image=x"))
+        self.assertRegex(self.refused("create", "deployment", "web", "--image=x"), r"AlreadyExists|already exists")
         self.assertIn("no matches for kind", self.refused("apply", "-f", "-", input="apiVersion: v9\nkind: Thing\nmetadata: {name: x}\n"))
         self.assertRegex(self.refused("get", "pods", "-l", "a in (b"), "(?i)unable to parse|parse")
         self.assertRegex(self.refused("get", "pods", "--field-selector=nonsense=1"), "field label not supported")
