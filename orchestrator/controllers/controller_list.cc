@@ -1,12 +1,14 @@
 // The one list of controllers: a new one is a line here.
 #include "orchestrator/controllers/controller.h"
 #include "orchestrator/controllers/deployment_controller.h"
+#include "orchestrator/controllers/disruption_controller.h"
 #include "orchestrator/controllers/endpoints_controller.h"
 #include "orchestrator/controllers/garbage_collector.h"
 #include "orchestrator/controllers/namespace_controller.h"
 #include "orchestrator/controllers/node_controllers.h"
 #include "orchestrator/controllers/replica_set_controller.h"
 #include "orchestrator/controllers/service_account_controller.h"
+#include "orchestrator/controllers/volume_controllers.h"
 #include "orchestrator/controllers/workload_controllers.h"
 
 namespace keel::orchestrator {
@@ -19,6 +21,8 @@ const std::vector<ControllerEntry>& AllControllers() {
        [](ControllerContext& c) { return std::make_unique<DaemonSetController>(c); }},
       {"deployment-controller",
        [](ControllerContext& c) { return std::make_unique<DeploymentController>(c); }},
+      {"disruption-controller",
+       [](ControllerContext& c) { return std::make_unique<DisruptionController>(c); }},
       {"endpoints-controller",
        [](ControllerContext& c) {
          return std::make_unique<EndpointsController>(c, EndpointsController::Writes::kEndpoints);
@@ -34,6 +38,10 @@ const std::vector<ControllerEntry>& AllControllers() {
        [](ControllerContext& c) { return std::make_unique<NamespaceController>(c); }},
       {"node-lifecycle-controller",
        [](ControllerContext& c) { return std::make_unique<NodeLifecycleController>(c); }},
+      {"persistentvolume-binder-controller",
+       [](ControllerContext& c) { return std::make_unique<VolumeController>(c); }},
+      {"persistentvolumeclaim-binder-controller",
+       [](ControllerContext& c) { return std::make_unique<ClaimController>(c); }},
       {"pod-garbage-collector-controller",
        [](ControllerContext& c) { return std::make_unique<PodGcController>(c); }},
       {"replicaset-controller",

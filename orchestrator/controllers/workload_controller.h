@@ -64,6 +64,7 @@ class WorkloadController : public Controller {
   virtual bool MayAdopt(const json::object& object, const PodInfo& pod) { return true; }
 
   void Queue(const ObjectKey& key) { queue_.Add(key); }
+  void QueueSoon(const ObjectKey& key);
   void QueueAll();
   // Queues the owner whenever something that it owns changes.
   void Follow(OwnedIndex& owned);
@@ -77,7 +78,6 @@ class WorkloadController : public Controller {
  private:
   using KeyQueue = WorkQueue<ObjectKey>;
   void OnPod(const ObjectKey& key, const PodInfo* before, const PodInfo* now);
-  void QueueSoon(const ObjectKey& key);
   void Adopt(const json::object& object, Plan& plan);
   void Sync(const ObjectKey& key, KeyQueue::Done done);
 
