@@ -138,6 +138,16 @@ absl::Status ObjectApi::Admit(Request& request, const KindPtr& kind, bool dry_ru
 
   FieldErrors errors;
   CheckSchema(schema, object, "", errors);
+  // To Kubernetes an object with a field of another type is no object of that kind at all. (Those
+  // of CustomResourceDefinitions are checked by their schemas alone, and are merely invalid.)
+  if (!kind->types.empty()) {
+    for (const FieldErrors::Cause& cause : errors.causes()) {
+      if (cause.reason != "FieldValueTypeInvalid") continue;
+      return BadRequest(base::StrCat(kind->kind, " in version \"", kind->version,
+                                     "\" cannot be handled as a ", kind->kind, ": ", cause.field,
+                                     ": ", cause.message));
+    }
+  }
   if (before == nullptr) {
     CheckObjectMeta(*kind, object, errors);
   } else {

@@ -181,6 +181,7 @@ new Vue({
       this.connect();
     },
     async lookAtStore() {
+      if (this.refused) return;
       try {
         const answer = await this.api.json('/keel/v1/store');
         this.storeTrouble = answer.error || '';
