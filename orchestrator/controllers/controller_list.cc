@@ -1,4 +1,5 @@
 // The one list of controllers: a new one is a line here.
+#include "orchestrator/controllers/autoscaler_controller.h"
 #include "orchestrator/controllers/controller.h"
 #include "orchestrator/controllers/deployment_controller.h"
 #include "orchestrator/controllers/disruption_controller.h"
@@ -33,6 +34,8 @@ const std::vector<ControllerEntry>& AllControllers() {
        }},
       {"garbage-collector-controller",
        [](ControllerContext& c) { return std::make_unique<GarbageCollector>(c); }},
+      {"horizontal-pod-autoscaler-controller",
+       [](ControllerContext& c) { return std::make_unique<AutoscalerController>(c); }},
       {"job-controller", [](ControllerContext& c) { return std::make_unique<JobController>(c); }},
       {"namespace-controller",
        [](ControllerContext& c) { return std::make_unique<NamespaceController>(c); }},

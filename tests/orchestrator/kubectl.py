@@ -202,6 +202,10 @@ class KubectlCases(ClusterCase):
         row = columns(self.k("get", "hpa"))[1]
         self.assertEqual(row[:2], ["web", "Deployment/web"])
         self.assertEqual(row[3:5], ["2", "6"])
+        self.k("patch", "hpa/web", "--type=merge", "-p", '{"spec": {"minReplicas": 5}}')
+        self.wait("the least is kept to", lambda: self.field("deployment/web", ".spec.replicas") == "5")
+        self.wait("it says that it can scale", lambda: self.field(
+            "hpa.v2.autoscaling/web", ".status.conditions[?(@.type=='AbleToScale')].status") == "True")
 
     def test_run_jobs_and_cron_jobs(self):
         self.k("run", "one", "--image=busybox", "--restart=Never")
