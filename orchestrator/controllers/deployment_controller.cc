@@ -8,7 +8,7 @@ namespace keel::orchestrator {
 namespace {
 
 std::string IndexOf(const json::object& set) {
-  std::string uid = ControllerOf(set).uid;
+  std::string uid = ControllerInfoOf(set).uid;
   return uid.empty() ? base::StrCat("ns/", NamespaceOf(set)) : uid;
 }
 
@@ -48,7 +48,7 @@ void DeploymentController::Start() { queue_.Resume(); }
 void DeploymentController::OnSet(const RawObject* before, const RawObject* now) {
   for (const RawObject* set : {before, now}) {
     if (set == nullptr) continue;
-    const OwnerInfo owner = ControllerOf(set->object);
+    const OwnerInfo owner = ControllerInfoOf(set->object);
     if (owner.kind == "Deployment") {
       queue_.Add({std::string(NamespaceOf(set->object)), std::string(owner.name)});
     } else if (owner.uid.empty() && set == now) {
@@ -68,7 +68,7 @@ void DeploymentController::OnPodGone(const PodInfo& pod) {
   if (pod.owner.kind != "ReplicaSet") return;
   const RawObject* set = sets_.Find({std::string(pod.ns), std::string(pod.owner.name)});
   if (set == nullptr) return;
-  const OwnerInfo owner = ControllerOf(set->object);
+  const OwnerInfo owner = ControllerInfoOf(set->object);
   if (owner.kind != "Deployment") return;
   const ObjectKey key{std::string(pod.ns), std::string(owner.name)};
   const RawObject* deployment = deployments_.Find(key);
@@ -123,7 +123,7 @@ void DeploymentController::Collided(const ObjectKey& key, const std::string& nam
         const RawObject* found = deployments_.Find(key);
         if (!set.ok() || !set->is_object() || found == nullptr) return done(set.status());
         const json::object& deployment = found->object;
-        if (ControllerOf(set->get_object()).uid == UidOf(deployment) &&
+        if (ControllerInfoOf(set->get_object()).uid == UidOf(deployment) &&
             IsSameTemplate(deployment, set->get_object())) {
           // Made by us; the cache will show it.
           return done(absl::OkStatus());

@@ -65,7 +65,7 @@ class Step {
     const std::string_view uid = UidOf(d_);
     const bool deleting = !StringAt(d_, {"metadata", "deletionTimestamp"}).empty();
     for (const json::object* set : state_.sets) {
-      const OwnerInfo owner = ControllerOf(*set);
+      const OwnerInfo owner = ControllerInfoOf(*set);
       const bool selected = selector.ok() && !selector->empty() &&
                             selector->Matches(ObjectAt(*set, {"metadata", "labels"}));
       json::object reference;

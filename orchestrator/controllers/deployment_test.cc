@@ -253,7 +253,7 @@ TEST_F(DeploymentTest, AdoptsASetThatItSelects) {
   Apply(deployment);
   world.Settle();
   EXPECT_EQ(world.api.All(kSets).size(), 1u);
-  EXPECT_EQ(ControllerOf(world.api.All(kSets)[0]).uid, UidOf(Stored()));
+  EXPECT_EQ(ControllerInfoOf(world.api.All(kSets)[0]).uid, UidOf(Stored()));
   EXPECT_EQ(Status("availableReplicas"), 2);
 }
 

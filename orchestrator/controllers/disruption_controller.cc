@@ -62,7 +62,7 @@ std::optional<BudgetState::Scale> DisruptionController::ScaleOf(const PodInfo& p
   if (pod.owner.kind == "ReplicaSet") {
     object = scale_in(replica_sets_, pod.owner);
     if (object != nullptr) {
-      const OwnerInfo above = ControllerOf(*object);
+      const OwnerInfo above = ControllerInfoOf(*object);
       if (above.kind == "Deployment") {
         if (const json::object* deployment = scale_in(deployments_, above)) object = deployment;
       }

@@ -146,7 +146,7 @@ std::vector<OwnerRef> OwnersOf(const json::object& object) {
   return owners;
 }
 
-OwnerInfo ControllerOf(const json::object& object) {
+OwnerInfo ControllerInfoOf(const json::object& object) {
   for (const json::value& reference : ArrayAt(object, {"metadata", "ownerReferences"})) {
     if (!BoolAt(reference, {"controller"})) continue;
     return {std::string(StringAt(reference, {"kind"})), std::string(StringAt(reference, {"name"})),
@@ -165,7 +165,7 @@ PodInfo PodInfo::Parse(const json::object& pod) {
   info.ns = StringAt(pod, {"metadata", "namespace"});
   info.name = StringAt(pod, {"metadata", "name"});
   info.uid = StringAt(pod, {"metadata", "uid"});
-  info.owner = ControllerOf(pod);
+  info.owner = ControllerInfoOf(pod);
   info.owners = SharedOwners(pod);
   info.ports = SharedPorts(pod);
   for (const auto& [key, value] : ObjectAt(pod, {"metadata", "labels"})) {

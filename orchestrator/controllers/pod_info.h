@@ -25,7 +25,7 @@ struct OwnerInfo {
   std::string kind, name, uid;
   friend bool operator==(const OwnerInfo&, const OwnerInfo&) = default;
 };
-OwnerInfo ControllerOf(const json::object& object);
+OwnerInfo ControllerInfoOf(const json::object& object);
 
 // Any owner, as references name it.
 struct OwnerRef {

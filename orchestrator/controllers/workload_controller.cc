@@ -8,14 +8,14 @@ OwnedIndex::OwnedIndex(ControllerContext& context, const ResourceRef& resource)
     : informer_(context.shared.Get(ResourceOf(resource))) {
   informer_.OnChange([this](const ObjectKey& key, const RawObject* before, const RawObject* now) {
     if (before != nullptr) {
-      const auto found = by_owner_.find(ControllerOf(before->object).uid);
+      const auto found = by_owner_.find(ControllerInfoOf(before->object).uid);
       if (found != by_owner_.end()) {
         found->second.erase(key);
         if (found->second.empty()) by_owner_.erase(found);
       }
     }
     if (now == nullptr) return;
-    OwnerInfo owner = ControllerOf(now->object);
+    OwnerInfo owner = ControllerInfoOf(now->object);
     if (!owner.uid.empty()) by_owner_[std::string(owner.uid)].insert(key);
   });
 }
@@ -67,7 +67,7 @@ void WorkloadController::Follow(OwnedIndex& owned) {
       [this](const ObjectKey& key, const RawObject* before, const RawObject* now) {
         for (const RawObject* object : {before, now}) {
           if (object == nullptr) continue;
-          const OwnerInfo owner = ControllerOf(object->object);
+          const OwnerInfo owner = ControllerInfoOf(object->object);
           if (owner.kind == options_.kind) QueueSoon({key.ns, std::string(owner.name)});
         }
       });

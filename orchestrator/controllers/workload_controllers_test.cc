@@ -150,7 +150,7 @@ TEST(StatefulSetController, StartsOneAfterTheOtherAndAdopts) {
       "volumeClaimTemplates":[{"metadata":{"name":"data"},"spec":{}}],
       "template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c"}]}}}})");
   rig.Settle();
-  EXPECT_EQ(ControllerOf(*rig.api.Stored(kPods, "d", "web-0")).name, "web");
+  EXPECT_EQ(ControllerInfoOf(*rig.api.Stored(kPods, "d", "web-0")).name, "web");
   EXPECT_THAT(rig.api.All(kPods), SizeIs(2));
   EXPECT_NE(rig.api.Stored(kClaims, "d", "data-web-1"), nullptr);
   rig.RunAll();
