@@ -20,7 +20,9 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <cstring>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "base/tls/session.h"
@@ -75,16 +77,7 @@ class TlsSocket : public boost::asio::basic_stream_socket<boost::asio::ip::tcp, 
             return void(Base::async_write_some(from, std::forward<decltype(handler)>(handler)));
           }
           // Encrypted now: the bytes need not outlive the call.
-          size_t taken = 0;
-          if (this->is_open()) {
-            for (auto it = boost::asio::buffer_sequence_begin(from);
-                 it != boost::asio::buffer_sequence_end(from) && taken < kWriteBytes; ++it) {
-              const boost::asio::const_buffer part(*it);
-              const size_t size = std::min(part.size(), kWriteBytes - taken);
-              tls_->Encrypt({static_cast<const char*>(part.data()), size});
-              taken += size;
-            }
-          }
+          const size_t taken = this->is_open() ? Encrypt(from) : 0;
           Handler moved(std::forward<decltype(handler)>(handler));
           boost::asio::async_compose<Handler, void(Error, size_t)>(WriteOp{this, taken}, moved,
                                                                    *this);
@@ -94,6 +87,35 @@ class TlsSocket : public boost::asio::basic_stream_socket<boost::asio::ip::tcp, 
 
  private:
   static constexpr size_t kWriteBytes = 256 * 1024;
+  static constexpr size_t kRecordBytes = 16 * 1024;
+
+  // What was taken. Small buffers that follow each other (a head and its body, the pieces of a
+  // chunk) share a record: each one costs a call to encrypt here, and a wakeup to read there.
+  template <typename Buffers>
+  size_t Encrypt(const Buffers& from) {
+    char gathered[kRecordBytes];
+    size_t held = 0, taken = 0;
+    for (auto it = boost::asio::buffer_sequence_begin(from);
+         it != boost::asio::buffer_sequence_end(from) && taken < kWriteBytes; ++it) {
+      const boost::asio::const_buffer part(*it);
+      std::string_view bytes(static_cast<const char*>(part.data()),
+                             std::min(part.size(), kWriteBytes - taken));
+      taken += bytes.size();
+      while (!bytes.empty()) {
+        if (held == 0 && bytes.size() >= kRecordBytes) {
+          tls_->Encrypt(bytes);
+          break;
+        }
+        const size_t size = std::min(bytes.size(), kRecordBytes - held);
+        std::memcpy(gathered + held, bytes.data(), size);
+        bytes.remove_prefix(size);
+        held += size;
+        if (held == kRecordBytes) tls_->Encrypt({gathered, std::exchange(held, 0)});
+      }
+    }
+    if (held > 0) tls_->Encrypt({gathered, held});
+    return taken;
+  }
 
   static Error FromErrno(int number) { return Error(number, boost::system::system_category()); }
   template <typename Self>

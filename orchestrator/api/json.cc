@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/strings.h"
+#include "orchestrator/api/json_arena.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -139,12 +140,19 @@ void Pretty(const json::value& value, size_t indent, std::string& out) {
   }
 }
 
-}  // namespace
-
-absl::StatusOr<json::value> ParseJson(std::string_view text, std::vector<std::string>* duplicates) {
+json::parse_options ParseOptions() {
   json::parse_options options;
   options.max_depth = kMaxDepth;
-  json::stream_parser parser({}, options);
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<json::value> ParseJson(std::string_view text, json::storage_ptr storage) {
+  // Where values wait for the end of what they are in.
+  unsigned char scratch[4096];
+  json::stream_parser parser({}, ParseOptions(), scratch, sizeof scratch);
+  parser.reset(std::move(storage));
   json::error_code error;
   const size_t read = parser.write_some(text.data(), text.size(), error);
   if (!error && read < text.size()) error = json::error::extra_data;
@@ -153,12 +161,17 @@ absl::StatusOr<json::value> ParseJson(std::string_view text, std::vector<std::st
     return absl::InvalidArgumentError(
         base::StrCat("not JSON: ", error.message(), " at byte ", read));
   }
-  if (duplicates != nullptr) {
-    json::basic_parser<DuplicateFinder> finder(options, duplicates);
+  return parser.release();
+}
+
+absl::StatusOr<json::value> ParseJson(std::string_view text, std::vector<std::string>* duplicates) {
+  auto parsed = ParseJson(text, json::storage_ptr());
+  if (parsed.ok() && duplicates != nullptr) {
+    json::basic_parser<DuplicateFinder> finder(ParseOptions(), duplicates);
     json::error_code ignored;
     finder.write_some(false, text.data(), text.size(), ignored);
   }
-  return parser.release();
+  return parsed;
 }
 
 std::string ToJson(const json::value& value) { return json::serialize(value); }

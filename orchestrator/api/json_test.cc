@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "orchestrator/api/json_arena.h"
+
 namespace keel::orchestrator {
 namespace {
 
@@ -46,6 +48,22 @@ TEST(Json, RefusesWhatIsNotOneValue) {
   }
   EXPECT_FALSE(ParseJson(std::string(5000, '[')).ok());
   EXPECT_TRUE(ParseJson(" {} \n").ok());
+}
+
+TEST(Json, LivesOnAnArenaWithItsCopies) {
+  JsonArena arena;
+  const std::string text = R"({"a":{"b":["a string that is too long to be held in place",1]}})";
+  const auto value = ParseJson(text, arena.storage());
+  ASSERT_TRUE(value.ok()) << value.status();
+  json::object copy = value->as_object();
+  EXPECT_EQ(copy.storage().get(), arena.storage().get());
+  EXPECT_EQ(copy["a"].storage().get(), arena.storage().get());
+  json::object elsewhere;
+  elsewhere = std::move(copy);
+  EXPECT_NE(elsewhere.storage().get(), arena.storage().get());
+  EXPECT_NE(elsewhere["a"].as_object()["b"].storage().get(), arena.storage().get());
+  EXPECT_EQ(ToJson(elsewhere), text);
+  EXPECT_FALSE(ParseJson("{]", arena.storage()).ok());
 }
 
 TEST(Json, PrintsWithTwoSpaces) {

@@ -176,12 +176,7 @@ absl::Status ObjectApi::Admit(Request& request, const KindPtr& kind, bool dry_ru
   for (std::string& warning : admission.warnings) request.warnings.push_back(std::move(warning));
   plan.side_writes = std::move(admission.side_writes);
   if (request.applies) return absl::OkStatus();
-  json::value now = std::move(object);
-  const absl::Status tracked =
-      TrackUpdate(schema, before == nullptr ? json::value() : json::value(*before), now,
-                  ManagerOf(request, *kind));
-  object = std::move(now.as_object());
-  return tracked;
+  return TrackUpdate(schema, before, object, ManagerOf(request, *kind));
 }
 
 void ObjectApi::MakeNew(const Kind& kind, json::object& object) const {

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "orchestrator/api/error.h"
+#include "orchestrator/api/json_arena.h"
 #include "orchestrator/apiserver/object_codec.h"
 
 namespace keel::orchestrator {
@@ -114,14 +115,18 @@ absl::StatusOr<CachedObjectPtr> Cache::Decode(const StoreKey& key, const StoreRe
   }
   auto made = std::make_shared<CachedObject>();
   KEEL_ASSIGN_OR_RETURN(made->bytes, WithRevision(value, record.mod_revision));
-  KEEL_ASSIGN_OR_RETURN(json::object object, made->Parse());
+  // Only for its facts, which are strings.
+  JsonArena arena;
+  KEEL_ASSIGN_OR_RETURN(const json::value parsed, ParseJson(made->bytes, arena.storage()));
+  const json::object* const object = parsed.if_object();
+  if (object == nullptr) return Internal("the store holds what is no object");
   made->ns = std::string(key.ns);
   made->name = std::string(key.name);
-  made->uid = std::string(StringAt(object, {"metadata", "uid"}));
+  made->uid = std::string(StringAt(*object, {"metadata", "uid"}));
   made->create_revision = record.create_revision;
   made->revision = record.mod_revision;
   made->facts =
-      ShareFacts(FactsOf(object, resource.fields()), resource.Find(key.ns, key.name).get());
+      ShareFacts(FactsOf(*object, resource.fields()), resource.Find(key.ns, key.name).get());
   return made;
 }
 

@@ -1,5 +1,6 @@
 // PUT and PATCH, of objects and of their status.
 #include <algorithm>
+#include <optional>
 
 #include "base/status.h"
 #include "base/strings.h"
@@ -50,11 +51,16 @@ void ObjectApi::UpdateWith(RequestPtr request, KindPtr kind, Changed change) {
       [this, request, kind, change = std::move(change), version_needed,
        dry_run = *dry_run](const json::object* stored) -> absl::StatusOr<WritePlan> {
         if (stored == nullptr) return NotFound(kind->resource(), request->info.name);
-        json::object before = *stored;
-        KEEL_RETURN_IF_ERROR(presenter_.ToVersion(*kind, before));
+        std::optional<json::object> converted;
+        if (StringAt(*stored, {"apiVersion"}) != kind->api_version()) {
+          converted = *stored;
+          KEEL_RETURN_IF_ERROR(presenter_.ToVersion(*kind, *converted));
+        }
+        const json::object& before = converted.has_value() ? *converted : *stored;
         request->warnings.resize(std::min(request->warnings.size(), request->decoding_warnings));
-        WritePlan plan;
-        KEEL_ASSIGN_OR_RETURN(plan.object, change(before));
+        KEEL_ASSIGN_OR_RETURN(json::object changed, change(before));
+        // Made of it, not assigned: so it stays on the memory of `stored`.
+        WritePlan plan{.object = std::move(changed)};
         KEEL_RETURN_IF_ERROR(CheckPreconditions(*kind, plan.object, before, version_needed));
         KEEL_RETURN_IF_ERROR(Admit(*request, kind, dry_run, plan.object, &before, plan));
         if (GoesNow(*kind, plan.object)) plan.what = WritePlan::What::kDelete;
@@ -107,15 +113,12 @@ void ObjectApi::Patch(RequestPtr request, KindPtr kind) {
   UpdateWith(request, kind,
              [this, request, kind, type, patch = *std::move(body)](
                  const json::object& before) -> absl::StatusOr<json::object> {
-               json::value now;
+               json::value now(before, before.storage());
                if (type == "application/merge-patch+json") {
-                 now = before;
                  KEEL_RETURN_IF_ERROR(ApplyMergePatch(now, patch));
                } else if (type == "application/json-patch+json") {
-                 now = before;
                  KEEL_RETURN_IF_ERROR(ApplyJsonPatch(now, patch));
                } else if (type == "application/strategic-merge-patch+json") {
-                 now = before;
                  KEEL_RETURN_IF_ERROR(
                      ApplyStrategicMergePatch(context_.kinds.SchemaOf(*kind), now, patch));
                } else {

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "base/strings.h"
+#include "orchestrator/api/json_arena.h"
 #include "orchestrator/apiserver/object_codec.h"
 
 namespace keel::orchestrator {
@@ -73,11 +74,14 @@ void Writer::Run(std::shared_ptr<Attempt> attempt) {
     if (!attempt->from_store) return ReadFromStore(std::move(attempt));
     return attempt->done(AlreadyExists(target.resource, target.name));
   }
+  // What is there and what is made of it: bytes again by the end of this call.
+  JsonArena arena;
   std::optional<json::object> before;
   if (attempt->before != nullptr) {
-    auto parsed = attempt->before->Parse();
+    auto parsed = ParseJson(attempt->before->bytes, arena.storage());
     if (!parsed.ok()) return attempt->done(parsed.status());
-    before = *std::move(parsed);
+    if (!parsed->is_object()) return attempt->done(Internal("the cache holds what is no object"));
+    before = std::move(parsed->as_object());
   }
   auto plan = attempt->plan(before.has_value() ? &*before : nullptr);
   if (!plan.ok()) {

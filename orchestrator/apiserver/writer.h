@@ -51,7 +51,7 @@ struct Written {
 
 class Writer {
  public:
-  // `before`: null when there is none; with metadata.resourceVersion.
+  // `before`: null when there is none; with metadata.resourceVersion. No copy outlives the call.
   using Plan = std::function<absl::StatusOr<WritePlan>(const json::object* before)>;
   using Done = absl::AnyInvocable<void(absl::StatusOr<Written>)>;
 
