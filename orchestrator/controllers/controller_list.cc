@@ -7,6 +7,7 @@
 #include "orchestrator/controllers/garbage_collector.h"
 #include "orchestrator/controllers/namespace_controller.h"
 #include "orchestrator/controllers/node_controllers.h"
+#include "orchestrator/controllers/quota_controller.h"
 #include "orchestrator/controllers/replica_set_controller.h"
 #include "orchestrator/controllers/service_account_controller.h"
 #include "orchestrator/controllers/volume_controllers.h"
@@ -57,6 +58,8 @@ const std::vector<ControllerEntry>& AllControllers() {
          return std::make_unique<ReplicaSetController>(c, kReplicationControllerKind,
                                                        "replication-controller", "rc");
        }},
+      {"resourcequota-controller",
+       [](ControllerContext& c) { return std::make_unique<QuotaController>(c); }},
       {"root-ca-certificate-publisher-controller", MakeRootCaPublisher},
       {"serviceaccount-controller", MakeServiceAccountController},
       {"statefulset-controller",

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/strings.h"
+#include "orchestrator/controllers/interned.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -83,22 +83,6 @@ void ReadConditions(const json::object& pod, PodInfo& info) {
       info.disruption_target = is_true;
     }
   }
-}
-
-// One copy for all that read the same. On the loop of the controllers only.
-template <typename T>
-std::shared_ptr<const T> Interned(const std::string& text, T value) {
-  static auto& pool = *new absl::flat_hash_map<std::string, std::weak_ptr<const T>>;
-  static size_t sweep_at = 1024;
-  std::weak_ptr<const T>& known = pool[text];
-  if (auto shared = known.lock()) return shared;
-  auto shared = std::make_shared<const T>(std::move(value));
-  known = shared;
-  if (pool.size() >= sweep_at) {
-    absl::erase_if(pool, [](const auto& entry) { return entry.second.expired(); });
-    sweep_at = std::max<size_t>(1024, pool.size() * 2);
-  }
-  return shared;
 }
 
 std::shared_ptr<const std::vector<OwnerRef>> SharedOwners(const json::object& pod) {

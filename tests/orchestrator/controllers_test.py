@@ -151,6 +151,42 @@ class ControllersTest(ClusterCase):
         self.assertEqual(self.items("pods", "short"), [])
         self.assertEqual(self.items("configmaps", "short"), [])
 
+    def test_quotas_follow_what_there_is(self):
+        self.kubectl("create", "namespace", "counted")
+        self.addCleanup(self.cluster.raw, "DELETE", "/api/v1/namespaces/counted")
+        self.wait("its account", lambda: self.items("serviceaccounts", "counted"))
+        self.kubectl("-n", "counted", "create", "configmap", "x", "--from-literal=a=b")
+        self.kubectl("-n", "counted", "create", "quota", "q", "--hard=pods=5,configmaps=3,count/deployments.apps=9,requests.cpu=10")
+
+        def used():
+            return self.cluster.get("/api/v1/namespaces/counted/resourcequotas/q").get("status", {}).get("used")
+
+        # Each namespace has the configmap of the root CA too, where the controllers know one.
+        maps = str(len(self.items("configmaps", "counted")))
+        self.wait("what was there is counted", lambda: used() == {
+            "pods": "0", "configmaps": maps, "count/deployments.apps": "0", "requests.cpu": "0"})
+        self.kubectl("-n", "counted", "create", "deployment", "web", "--image=a", "--replicas=0")
+        self.kubectl("-n", "counted", "set", "resources", "deployment/web", "--requests=cpu=250m")
+        # More than there is room for, again and again, while others end: never more than five.
+        for replicas in (9, 2, 9, 1, 9):
+            self.kubectl("-n", "counted", "scale", "deployment/web", f"--replicas={replicas}")
+            wanted = min(replicas, 5)
+            most = 0
+
+            def settled():
+                nonlocal most
+                count = len(self.items("pods", "counted"))
+                most = max(most, count)
+                return count == wanted
+
+            self.wait(f"{wanted} pods", settled, 60)
+            self.assertLessEqual(most, 5)
+            cpu = {1: "250m", 2: "500m", 5: "1250m"}[wanted]
+            self.wait("they are counted", lambda: (used()["pods"], used()["requests.cpu"]) == (str(wanted), cpu))
+        self.kubectl("-n", "counted", "delete", "deployment/web", "configmap/x")
+        self.wait("what went is not counted", lambda: used() == {
+            "pods": "0", "configmaps": str(int(maps) - 1), "count/deployments.apps": "0", "requests.cpu": "0"}, 60)
+
     def test_endpoints_follow_pods(self):
         self.deploy("served", 3)
         self.kubectl("expose", "deployment", "served", "--port=80")

@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_format.h"
 #include "base/strings.h"
+#include "orchestrator/api/pod_resources.h"
 #include "orchestrator/apiserver/access/admission/plugin.h"
-#include "orchestrator/apiserver/access/admission/pod_resources.h"
 
 namespace keel::orchestrator {
 

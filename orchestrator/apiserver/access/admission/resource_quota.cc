@@ -13,8 +13,8 @@
 
 #include "base/status.h"
 #include "base/strings.h"
+#include "orchestrator/api/quota_usage.h"
 #include "orchestrator/apiserver/access/admission/plugin.h"
-#include "orchestrator/apiserver/access/admission/quota_usage.h"
 
 namespace keel::orchestrator {
 
@@ -29,6 +29,17 @@ std::string Print(const ResourceList& all, const std::set<std::string>& names) {
     if (names.contains(name)) {
       out += StrCat(out.empty() ? "" : ",", name, "=", quantity.ToString());
     }
+  }
+  return out;
+}
+
+// What all objects of that resource in the quota's namespace count for now.
+ResourceList CountUsage(ObjectView& view, const json::object& quota, std::string_view resource) {
+  ResourceList out;
+  for (const ObjectView::Entry& entry :
+       view.List(resource, StringAt(quota, {"metadata", "namespace"}))) {
+    if (!QuotaSelects(quota, resource, *entry.object)) continue;
+    for (const auto& [name, quantity] : QuotaUsage(resource, *entry.object)) out[name] += quantity;
   }
   return out;
 }

@@ -1,4 +1,4 @@
-#include "orchestrator/apiserver/access/admission/quota_usage.h"
+#include "orchestrator/api/quota_usage.h"
 
 #include <algorithm>
 #include <map>
@@ -172,13 +172,55 @@ std::string MissingForQuota(const ResourceList& hard, const json::object& pod) {
   return out;
 }
 
-ResourceList CountUsage(ObjectView& view, const json::object& quota, std::string_view resource) {
-  ResourceList out;
-  for (const ObjectView::Entry& entry :
-       view.List(resource, StringAt(quota, {"metadata", "namespace"}))) {
-    if (!QuotaSelects(quota, resource, *entry.object)) continue;
-    for (const auto& [name, quantity] : QuotaUsage(resource, *entry.object)) out[name] += quantity;
+std::string QuotaResourceOf(std::string_view name) {
+  if (name.starts_with("count/")) return std::string(name.substr(6));
+  if (std::find(std::begin(kCounted), std::end(kCounted), name) != std::end(kCounted)) {
+    return std::string(name);
   }
+  if (name == "services.loadbalancers" || name == "services.nodeports") return "services";
+  if (name == "requests.storage" ||
+      name.find(".storageclass.storage.k8s.io/") != std::string_view::npos) {
+    return "persistentvolumeclaims";
+  }
+  if (name == "cpu" || name == "memory" || name == "ephemeral-storage" ||
+      name.starts_with("requests.") || name.starts_with("limits.")) {
+    return "pods";
+  }
+  return "";
+}
+
+json::object QuotaPart(const json::object& object) {
+  const json::object& spec = ObjectAt(object, {"spec"});
+  json::object part, out;
+  for (const std::string_view list : {"containers", "initContainers"}) {
+    json::array containers;
+    for (const json::value& container : ArrayAt(spec, {list})) {
+      json::object its;
+      for (const std::string_view name : {"resources", "restartPolicy"}) {
+        if (const json::value* value = Find(container, {name})) its[name] = *value;
+      }
+      containers.push_back(std::move(its));
+    }
+    if (!containers.empty()) part[list] = std::move(containers);
+  }
+  for (const std::string_view name :
+       {"allocateLoadBalancerNodePorts", "overhead", "priorityClassName", "resources",
+        "storageClassName", "type"}) {
+    if (const json::value* value = spec.if_contains(name)) part[name] = *value;
+  }
+  // That there is one, and how many there are, is all that counts.
+  if (spec.contains("activeDeadlineSeconds")) part["activeDeadlineSeconds"] = 0;
+  if (const size_t ports = ArrayAt(spec, {"ports"}).size(); ports > 0) {
+    part["ports"] = json::array(ports, nullptr);
+  }
+  for (const std::string_view name : {"podAffinity", "podAntiAffinity"}) {
+    if (const json::value* value = Find(spec, {"affinity", name})) {
+      *Ensure(part, {"affinity", name}) = *value;
+    }
+  }
+  if (!part.empty()) out["spec"] = std::move(part);
+  const std::string_view phase = StringAt(object, {"status", "phase"});
+  if (phase == "Succeeded" || phase == "Failed") out["status"] = {{"phase", phase}};
   return out;
 }
 

@@ -1,4 +1,4 @@
-#include "orchestrator/apiserver/access/admission/pod_resources.h"
+#include "orchestrator/api/pod_resources.h"
 
 #include <algorithm>
 
