@@ -1,6 +1,7 @@
 #include "orchestrator/api/openapi_paths.h"
 
 #include "base/strings.h"
+#include "orchestrator/api/computed.h"
 #include "orchestrator/api/openapi_schema.h"
 
 namespace keel::orchestrator {
@@ -67,9 +68,12 @@ class Writer {
     Place all{.path = in_namespace + "/" + kind_.plural,
               .id = scoped + kind_.kind,
               .namespaced = kind_.namespaced};
-    Add(all, {{"get", List("list", all)},
-              {"post", Write("post", "create", all)},
-              {"delete", DeleteAll(all)}});
+    Operations of_all{{"get", List("list", all)}};
+    if (!IsComputed(kind_)) {
+      of_all.emplace_back("post", Write("post", "create", all));
+      of_all.emplace_back("delete", DeleteAll(all));
+    }
+    Add(all, std::move(of_all));
     if (kind_.namespaced) {
       const Place everywhere{.path = "/" + kind_.plural, .id = kind_.kind + "ForAllNamespaces"};
       Add(everywhere, {{"get", List("list", everywhere)}});
@@ -77,6 +81,7 @@ class Writer {
     Place one = all;
     one.path += "/{name}";
     one.named = true;
+    if (IsComputed(kind_)) return Add(one, {{"get", Read(one)}});
     Add(one, {{"get", Read(one)},
               {"put", Write("put", "replace", one)},
               {"patch", Patch(one)},

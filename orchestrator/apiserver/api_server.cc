@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "base/tls/session.h"
+#include "orchestrator/api/computed.h"
 #include "orchestrator/apiserver/decode_body.h"
 #include "orchestrator/apiserver/subresources.h"
 
@@ -46,7 +47,8 @@ ApiServer::ApiServer(base::Loop& loop, Store& store, KindRegistry& kinds, ApiSer
       addresses_(cache_, options_.service_ranges),
       event_lease_(loop, store, options_.event_ttl_seconds),
       custom_resources_(objects_),
-      bootstrap_(objects_, options_.bootstrap) {
+      bootstrap_(objects_, options_.bootstrap),
+      usage_(context_, objects_.presenter(), std::make_unique<HollowUsage>()) {
   objects_.SetAddresses(&addresses_);
   objects_.SetEventLease(&event_lease_);
 }
@@ -174,6 +176,7 @@ void ApiServer::ServeResource(RequestPtr request) {
     return request->Fail(MethodNotSupported(kind->resource(), info.verb));
   }
   if (kind->create_only) return ServeCreateOnly(std::move(request), std::move(kind));
+  if (IsComputed(*kind)) return usage_.Serve(std::move(request), std::move(kind));
   if (info.verb == "get") return objects_.Get(std::move(request), std::move(kind));
   if (info.verb == "list") return objects_.List(std::move(request), std::move(kind));
   if (info.verb == "watch") return objects_.Watch(std::move(request), std::move(kind));

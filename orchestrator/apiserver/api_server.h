@@ -28,6 +28,7 @@
 #include "orchestrator/apiserver/request.h"
 #include "orchestrator/apiserver/server_metrics.h"
 #include "orchestrator/apiserver/stale_values.h"
+#include "orchestrator/apiserver/usage_api.h"
 #include "rpc/http.h"
 
 namespace keel::orchestrator {
@@ -85,6 +86,7 @@ class ApiServer {
   CustomResources custom_resources_;
   Bootstrap bootstrap_;
   StaleValues stale_values_{context_};
+  UsageApi usage_;
   Gates* gates_ = nullptr;
   uint64_t defaults_version_ = 0;
   std::vector<RequestPtr> waiting_;  // for the cache to be whole

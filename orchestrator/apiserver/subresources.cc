@@ -1,10 +1,12 @@
 #include "orchestrator/apiserver/subresources.h"
 
+#include "orchestrator/api/computed.h"
+
 namespace keel::orchestrator {
 
 std::vector<Subresource> SubresourcesOf(const Kind& kind) {
   std::vector<Subresource> out;
-  if (kind.create_only) return out;
+  if (kind.create_only || IsComputed(kind)) return out;
   auto is = [&kind](std::string_view plural) {
     return kind.group.empty() && kind.plural == plural;
   };
@@ -29,6 +31,7 @@ std::vector<Subresource> SubresourcesOf(const Kind& kind) {
 
 std::vector<std::string> VerbsOf(const Kind& kind) {
   if (kind.create_only) return {"create"};
+  if (IsComputed(kind)) return {"get", "list"};
   return {"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"};
 }
 

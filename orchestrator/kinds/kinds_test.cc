@@ -86,6 +86,11 @@ const std::vector<std::string>& Examples() {
           R"("versions":[{"name":"v1","served":true,"storage":true,)"
           R"("schema":{"openAPIV3Schema":{"type":"object"}}}]})",
           R"("name":"lions.zoo.io")"),
+      Simple("metrics.k8s.io/v1beta1", "NodeMetrics",
+             R"("timestamp":"2026-11-23T07:06:47Z","window":"30s","usage":{"cpu":"5m"})", kWide),
+      Simple("metrics.k8s.io/v1beta1", "PodMetrics",
+             R"("timestamp":"2026-11-23T07:06:47Z","window":"30s",)"
+             R"("containers":[{"name":"c","usage":{"cpu":"5m"}}])"),
       Simple("authentication.k8s.io/v1", "TokenReview", R"("spec":{"token":"t"})", ""),
       Simple("authentication.k8s.io/v1", "SelfSubjectReview", "", ""),
       Simple("authorization.k8s.io/v1", "SubjectAccessReview", R"("spec":{"user":"u"})", ""),

@@ -176,6 +176,52 @@ class ApiServerTest(unittest.TestCase):
         self.cluster.kubectl("delete", "crd", "toys.example.com", "--timeout=20s")
         self.refused(404, "NotFound", "GET", toys)
 
+    def test_usage_is_of_ready_pods_on_nodes_that_are_known(self):
+        self.call("POST", "/api/v1/namespaces", {"metadata": {"name": "use"}})
+        pods, figures = "/api/v1/namespaces/use/pods", "/apis/metrics.k8s.io/v1beta1"
+        for node, runtime in (("m1", "hollow"), ("m2", "hollow"), ("m3", "other")):
+            self.call("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {
+                "name": node, "labels": {"node.keel.io/runtime": runtime}}})
+        ready = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
+
+        def run(name, node, app="a", status=ready, cpu="10m"):
+            self.call("POST", pods, {"apiVersion": "v1", "kind": "Pod", "metadata": {
+                "name": name, "labels": {"app": app}, "annotations": {"keel.io/hollow-cpu": cpu}},
+                "spec": {"nodeName": node, "containers": [{"name": "c", "image": "i", "resources": {
+                    "requests": {"memory": "64Mi"}}}]}})
+            self.call("PATCH", f"{pods}/{name}/status", status,
+                      content_type="application/merge-patch+json")
+
+        # More than one turn of the loop goes through.
+        for i in range(220):
+            run(f"a{i:03}", "m1")
+        run("b", "m2", app="b", cpu="1500m")
+        run("elsewhere", "m3", app="b")
+        run("unready", "m2", app="b", status={"status": {"phase": "Running"}})
+        self.call("POST", pods, pod("pending", app="b"))
+
+        of_b = self.call("GET", f"{figures}/namespaces/use/pods?labelSelector=app%3Db")
+        self.assertEqual((of_b["kind"], of_b["apiVersion"]), ("PodMetricsList", "metrics.k8s.io/v1beta1"))
+        self.assertEqual([item["metadata"]["name"] for item in of_b["items"]], ["b"])
+        b = self.call("GET", f"{figures}/namespaces/use/pods/b")
+        self.assertEqual(b["containers"], [{"name": "c", "usage": {"cpu": "1500m", "memory": "32Mi"}}])
+        self.assertEqual((b["kind"], b["window"], b["metadata"]["labels"]), ("PodMetrics", "30s", {"app": "b"}))
+        everything = [item["metadata"]["name"] for item in self.call("GET", f"{figures}/pods")["items"]]
+        self.assertEqual(everything, [f"a{i:03}" for i in range(220)] + ["b"])
+        nodes = {item["metadata"]["name"]: item["usage"] for item in self.call("GET", f"{figures}/nodes")["items"]}
+        self.assertEqual(nodes, {"m1": {"cpu": "2220m", "memory": "7Gi"},
+                                 "m2": {"cpu": "1520m", "memory": "160Mi"}})
+        self.assertEqual(self.call("GET", f"{figures}/nodes/m2")["usage"], nodes["m2"])
+        self.assertEqual(self.call("GET", f"{figures}/nodes/m1")["usage"], nodes["m1"])
+        for missing in ("namespaces/use/pods/unready", "namespaces/use/pods/elsewhere", "nodes/m3", "nodes/none"):
+            self.refused(404, "NotFound", "GET", f"{figures}/{missing}")
+        self.refused(405, "MethodNotAllowed", "DELETE", f"{figures}/nodes/m1")
+        self.refused(405, "MethodNotAllowed", "GET", f"{figures}/nodes?watch=1")
+        offered = self.call("GET", figures)["resources"]
+        self.assertEqual([(r["name"], r["kind"], r["namespaced"], r["verbs"]) for r in offered],
+                         [("nodes", "NodeMetrics", False, ["get", "list"]),
+                          ("pods", "PodMetrics", True, ["get", "list"])])
+
     def test_health_and_discovery(self):
         for path in ("/healthz", "/livez", "/readyz", "/readyz/etcd"):
             self.assertEqual(self.cluster.raw("GET", path), (200, b"ok"))

@@ -365,6 +365,16 @@ class KubectlCases(ClusterCase):
         self.assertEqual(columns(self.k("top", "pods"))[0], ["NAME", "CPU(cores)", "MEMORY(bytes)"])
         self.assertEqual(len(columns(self.k("top", "nodes"))), 4)
 
+    def test_the_autoscaler_follows_what_pods_use(self):
+        self.apply(WEB)
+        self.roll_out()
+        self.k("autoscale", "deployment/web", "--min=2", "--max=6", "--cpu-percent=80" if self.version == "1.20" else "--cpu=80%")
+        self.wait("what is used is known", lambda: re.search(r"\b50%/80%", self.k("get", "hpa")), 40)
+        self.k("patch", "deployment/web", "--type=merge", "-p", json.dumps(
+            {"spec": {"template": {"metadata": {"annotations": {"keel.io/hollow-cpu": "200m"}}}}}))
+        self.wait("the most are wanted", lambda: self.field("deployment/web", ".spec.replicas") == "6", 90)
+        self.assertIn("SuccessfulRescale", self.k("get", "events"))
+
     def test_cordon_drain_and_taint(self):
         self.apply(WEB.replace("replicas: 2", "replicas: 6"))
         self.roll_out()

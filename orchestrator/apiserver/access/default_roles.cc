@@ -68,6 +68,9 @@ extensions daemonsets,daemonsets/status,deployments,deployments/scale,deployment
 policy poddisruptionbudgets,poddisruptionbudgets/status r
 networking.k8s.io ingresses,ingresses/status,networkpolicies r
 
+role system:aggregated-metrics-reader +view
+metrics.k8s.io nodes,pods r
+
 role system:discovery
 url /api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/ get
 to G:system:authenticated

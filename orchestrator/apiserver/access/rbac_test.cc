@@ -109,6 +109,8 @@ TEST_F(RbacTest, BindingsHoldWhereAndForWhomTheySay) {
   EXPECT_TRUE(May(Ask(dev, "list", "pods", "dev")));
   EXPECT_TRUE(May(Ask(Someone("system:serviceaccount:dev:robot"), "get", "pods", "dev", "x")));
   EXPECT_TRUE(May(Ask(Someone("system:serviceaccount:ci:robot"), "get", "pods", "dev", "x")));
+  EXPECT_TRUE(May(Ask(dev, "list", "pods", "dev", "", "metrics.k8s.io")));
+  EXPECT_FALSE(May(Ask(dev, "list", "nodes", "", "", "metrics.k8s.io")));
   EXPECT_FALSE(May(Ask(Someone("system:serviceaccount:prod:robot"), "get", "pods", "dev", "x")));
   EXPECT_FALSE(May(Ask(Someone("system:serviceaccount:dev:robot"), "get", "secrets", "dev", "x")));
 }
