@@ -6,7 +6,9 @@
 #include "orchestrator/apiserver/object_api.h"
 #include "orchestrator/apiserver/object_selector.h"
 #include "orchestrator/apiserver/read_options.h"
+#include "orchestrator/apiserver/watch_socket.h"
 #include "orchestrator/apiserver/watch_stream.h"
+#include "rpc/websocket.h"
 
 namespace keel::orchestrator {
 
@@ -59,13 +61,17 @@ void ObjectApi::Watch(RequestPtr request, KindPtr kind) {
       }
     }
     auto view = presenter_.ViewOf(kind, request->format, request->info.query);
-    request->Stream(kJsonType, [this, view = std::move(view), selector = std::move(selector),
-                                plan = std::move(plan)](rpc::ServerCallPtr call) mutable {
+    auto start = [this, view = std::move(view), selector = std::move(selector),
+                  plan = std::move(plan)](std::shared_ptr<WatchSink> sink) mutable {
       auto stream =
-          std::make_shared<WatchStream>(std::move(call), context_.loop, context_.cache, presenter_,
+          std::make_shared<WatchStream>(std::move(sink), context_.loop, context_.cache, presenter_,
                                         std::move(view), std::move(selector), std::move(plan));
       stream->Go();
       return stream;
+    };
+    if (rpc::WantsWebSocket(request->http)) return WatchOverWebSocket(*request, std::move(start));
+    request->Stream(kJsonType, [start = std::move(start)](rpc::ServerCallPtr call) mutable {
+      return start(SinkOf(std::move(call)));
     });
   };
   if (options->resource_version.empty()) return context_.cache.WhenCurrent(std::move(begin));

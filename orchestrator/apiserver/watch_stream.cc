@@ -52,12 +52,29 @@ std::shared_ptr<const std::string> EncodedFor(const Presenter& presenter,
   return shared;
 }
 
+class CallSink final : public WatchSink {
+ public:
+  explicit CallSink(rpc::ServerCallPtr call) : call_(std::move(call)) {
+    call_->SetWritableMark(kQueuedBytes / 2);
+  }
+  void Send(rpc::Message line) override { call_->Send(std::move(line)); }
+  void Finish() override { call_->Finish(absl::OkStatus()); }
+  size_t queued_bytes() const override { return call_->queued_bytes(); }
+
+ private:
+  const rpc::ServerCallPtr call_;
+};
+
 }  // namespace
 
-WatchStream::WatchStream(rpc::ServerCallPtr call, base::Loop& loop, Cache& cache,
+std::shared_ptr<WatchSink> SinkOf(rpc::ServerCallPtr call) {
+  return std::make_shared<CallSink>(std::move(call));
+}
+
+WatchStream::WatchStream(std::shared_ptr<WatchSink> sink, base::Loop& loop, Cache& cache,
                          const Presenter& presenter, Presenter::View view, ObjectSelector selector,
                          WatchPlan plan)
-    : call_(std::move(call)),
+    : sink_(std::move(sink)),
       loop_(loop),
       cache_(cache),
       resource_(cache.Resource(view.stored->resource())),
@@ -65,30 +82,28 @@ WatchStream::WatchStream(rpc::ServerCallPtr call, base::Loop& loop, Cache& cache
       view_(std::move(view)),
       selector_(std::move(selector)),
       plan_(std::move(plan)),
-      told_(plan_.revision) {
-  call_->SetWritableMark(kQueuedBytes / 2);
-}
+      told_(plan_.revision) {}
 
 WatchStream::~WatchStream() { End(); }
 
 void WatchStream::Go() {
   timeout_timer_ = loop_.After(plan_.timeout, [this] {
     timeout_timer_ = 0;
-    if (call_ == nullptr) return;
+    if (sink_ == nullptr) return;
     // The last word: how far the client has come, so that it can go on from there.
     if (plan_.bookmarks && live_) SendBookmark(false);
-    const rpc::ServerCallPtr call = call_;
+    const std::shared_ptr<WatchSink> sink = sink_;
     End();
-    call->Finish(absl::OkStatus());
+    sink->Finish();
   });
   if (plan_.bookmarks) ArmBookmark();
   Pump();
 }
 
-bool WatchStream::Full() const { return call_->queued_bytes() >= kQueuedBytes; }
+bool WatchStream::Full() const { return sink_->queued_bytes() >= kQueuedBytes; }
 
 void WatchStream::Pump() {
-  if (call_ == nullptr || live_) return;
+  if (sink_ == nullptr || live_) return;
   for (; next_initial_ < plan_.initial.size(); ++next_initial_) {
     if (Full()) return;
     Send(ChangeType::kAdded, plan_.initial[next_initial_]);
@@ -111,11 +126,11 @@ void WatchStream::Pump() {
 }
 
 void WatchStream::OnWritable() {
-  if (call_ != nullptr && !live_) Pump();
+  if (sink_ != nullptr && !live_) Pump();
 }
 
 void WatchStream::OnChange(const ObjectChange& change) {
-  if (call_ == nullptr || change.revision() <= told_) return;
+  if (sink_ == nullptr || change.revision() <= told_) return;
   if (Full()) {
     // From here on the ring feeds it: OnWritable goes on.
     live_ = false;
@@ -138,34 +153,35 @@ void WatchStream::Tell(const ObjectChange& change) {
 void WatchStream::Send(ChangeType type, const CachedObjectPtr& object) {
   rpc::Message message{std::string(HeadOf(type)), EncodedFor(presenter_, view_, object)};
   message.shared.push_back(Tail());
-  call_->Send(std::move(message));
+  sink_->Send(std::move(message));
 }
 
 void WatchStream::SendBookmark(bool initial_events_end) {
   // Live: all that the cache knows was told.
   const int64_t revision = live_ ? std::max(told_, cache_.revision()) : told_;
-  call_->Send(base::StrCat(R"({"type":"BOOKMARK","object":)",
-                           presenter_.Bookmark(view_, revision, initial_events_end), "}\n"));
+  sink_->Send(
+      rpc::Message(base::StrCat(R"({"type":"BOOKMARK","object":)",
+                                presenter_.Bookmark(view_, revision, initial_events_end), "}\n")));
 }
 
 void WatchStream::SendError(const absl::Status& status) {
-  call_->Send(
-      base::StrCat(R"({"type":"ERROR","object":)", ToJson(ApiErrorOf(status).ToJson()), "}\n"));
-  const rpc::ServerCallPtr call = call_;
+  sink_->Send(rpc::Message(
+      base::StrCat(R"({"type":"ERROR","object":)", ToJson(ApiErrorOf(status).ToJson()), "}\n")));
+  const std::shared_ptr<WatchSink> sink = sink_;
   End();
-  call->Finish(absl::OkStatus());
+  sink->Finish();
 }
 
 void WatchStream::ArmBookmark() {
   bookmark_timer_ = loop_.After(kBookmarkEvery, [this] {
     ArmBookmark();
-    if (call_ != nullptr && live_ && !Full()) SendBookmark(false);
+    if (sink_ != nullptr && live_ && !Full()) SendBookmark(false);
   });
 }
 
 void WatchStream::OnReset() {
   live_ = false;
-  if (call_ != nullptr) {
+  if (sink_ != nullptr) {
     SendError(
         Expired(base::StrCat("too old resource version: ", told_, " (", cache_.revision(), ")")));
   }
@@ -174,7 +190,7 @@ void WatchStream::OnReset() {
 void WatchStream::OnEnd() { End(); }
 
 void WatchStream::End() {
-  call_ = nullptr;
+  sink_ = nullptr;
   if (std::exchange(live_, false)) resource_.Unlisten(*this);
   for (base::TimerId* timer : {&bookmark_timer_, &timeout_timer_}) {
     if (*timer != 0) loop_.Cancel(std::exchange(*timer, 0));

@@ -26,12 +26,24 @@ struct WatchPlan {
   base::Duration timeout{};
 };
 
+// Where the events go: the body of an answer, or a WebSocket.
+class WatchSink {
+ public:
+  virtual ~WatchSink() = default;
+  // One event, as a line.
+  virtual void Send(rpc::Message line) = 0;
+  // After what was sent. OnEnd comes later.
+  virtual void Finish() = 0;
+  virtual size_t queued_bytes() const = 0;
+};
+
 class WatchStream final : public rpc::ServerStreamHandler,
                           public ChangeListener,
                           public std::enable_shared_from_this<WatchStream> {
  public:
-  WatchStream(rpc::ServerCallPtr call, base::Loop& loop, Cache& cache, const Presenter& presenter,
-              Presenter::View view, ObjectSelector selector, WatchPlan plan);
+  WatchStream(std::shared_ptr<WatchSink> sink, base::Loop& loop, Cache& cache,
+              const Presenter& presenter, Presenter::View view, ObjectSelector selector,
+              WatchPlan plan);
   ~WatchStream() override;
 
   void Go();
@@ -55,7 +67,7 @@ class WatchStream final : public rpc::ServerStreamHandler,
   void End();
   bool Full() const;
 
-  rpc::ServerCallPtr call_;  // null once ended
+  std::shared_ptr<WatchSink> sink_;  // null once ended
   base::Loop& loop_;
   Cache& cache_;
   ResourceCache& resource_;
@@ -68,5 +80,8 @@ class WatchStream final : public rpc::ServerStreamHandler,
   bool live_ = false;  // listens; else Pump goes on from the ring
   base::TimerId bookmark_timer_ = 0, timeout_timer_ = 0;
 };
+
+// Chunks of the answer's body. `call` tells the stream when it is writable.
+std::shared_ptr<WatchSink> SinkOf(rpc::ServerCallPtr call);
 
 }  // namespace keel::orchestrator

@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 import threading
 import unittest
@@ -124,6 +125,42 @@ class ApiServerTest(unittest.TestCase):
                             "allowWatchBookmarks=true&fieldSelector=metadata.name%3Dinitial", 2)
         self.assertEqual([e["type"] for e in events], ["ADDED", "BOOKMARK"])
         self.assertEqual(events[1]["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true")
+
+    def test_watches_go_over_web_sockets_too(self):
+        made = self.call("POST", MAPS, config_map("socket", n="0"))
+        context = ssl.create_default_context(cafile=str(self.cluster.pki.ca))
+        context.load_cert_chain(self.cluster.pki.folder / "admin.pem", self.cluster.pki.folder / "admin.key")
+        raw = socket.create_connection(("127.0.0.1", self.cluster.api_ports[0]), timeout=20)
+        with context.wrap_socket(raw, server_hostname="127.0.0.1") as connection:
+            connection.sendall((
+                f"GET {MAPS}?watch=1&fieldSelector=metadata.name%3Dsocket&timeoutSeconds=3"
+                f"&resourceVersion={made['metadata']['resourceVersion']} HTTP/1.1\r\nHost: x\r\n"
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+            with connection.makefile("rb") as answers:
+                self.assertIn(b" 101 ", answers.readline())
+                while answers.readline().strip():
+                    pass
+                for i in range(1, 4):
+                    self.call("PUT", MAPS + "/socket", config_map("socket", n=str(i)))
+                self.call("DELETE", MAPS + "/socket")
+
+                def frame():
+                    """Opcode and payload; a server sends no masks (RFC 6455, section 5.1)."""
+                    first, length = answers.read(2)
+                    if length == 126:
+                        length = int.from_bytes(answers.read(2), "big")
+                    return first, answers.read(length)
+
+                seen = []
+                for _ in range(4):
+                    first, payload = frame()
+                    self.assertEqual(first, 0x81)  # whole, text
+                    event = json.loads(payload)
+                    seen.append((event["type"], event["object"]["data"]["n"]))
+                self.assertEqual(seen, [("MODIFIED", "1"), ("MODIFIED", "2"), ("MODIFIED", "3"), ("DELETED", "3")])
+                # The time is over: a normal end.
+                self.assertEqual(frame(), (0x88, (1000).to_bytes(2, "big")))
 
     def test_a_pod_is_bound_once(self):
         self.call("POST", PODS, pod("bound"))
