@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/strings.h"
 
 namespace keel::orchestrator {
@@ -159,7 +160,7 @@ struct PlanRunner::Impl : std::enable_shared_from_this<Impl> {
       if (of_pods) Unexpect(*job, request);
       if (!IsLenient(request, answer.status())) {
         Tell(*job, request.failed, base::ToStd(answer.status().message()));
-        if (job->error.ok()) job->error = answer.status();
+        Fail(*job, answer.status());
       }
     }
     if (of_pods && request.verb == Request::Verb::kCreate) --job->creations_left;
@@ -192,12 +193,19 @@ struct PlanRunner::Impl : std::enable_shared_from_this<Impl> {
     context.client.Patch(
         resource, job->key.ns, job->key.name, kMergePatch, body,
         [job](absl::StatusOr<json::value> answer) {
-          if (job->error.ok() && !answer.ok() && !IsReason(answer.status(), "NotFound")) {
-            job->error = answer.status();
-          }
+          if (!answer.ok() && !IsReason(answer.status(), "NotFound")) Fail(*job, answer.status());
           job->done(job->error);
         },
         "status");
+  }
+
+  // What is tried again will not say so by itself. (Conflicts are everyday.)
+  static void Fail(Job& job, const absl::Status& error) {
+    if (!IsReason(error, "Conflict")) {
+      base::Log().warn("{} {}: {}", StringAt(job.object, {"kind"}), job.key.ToString(),
+                       base::ToStd(error.message()));
+    }
+    if (job.error.ok()) job.error = error;
   }
 
   void Tell(const Job& job, const Note& note, std::string_view value) {

@@ -90,7 +90,7 @@ Condition {
   observedGeneration  int64 min(0)                         -- The generation that the condition is about.
   lastTransitionTime! time                                 -- When the status last changed.
   reason!             string maxlen(1024)                  -- Why, as one word for programs.
-  message!            string maxlen(32768)                 -- Why, for people.
+  message             string maxlen(32768)                 -- Why, for people.
 }
 )";
 
