@@ -314,8 +314,9 @@ absl::Status TooLarge(std::string_view message) {
   return Make(413, "RequestEntityTooLarge", std::string(message));
 }
 absl::Status TooManyRequests(std::string_view message, int retry_after_seconds) {
-  return Make(429, "TooManyRequests", std::string(message),
-              {{"retryAfterSeconds", retry_after_seconds}});
+  json::object details;
+  if (retry_after_seconds > 0) details["retryAfterSeconds"] = retry_after_seconds;
+  return Make(429, "TooManyRequests", std::string(message), std::move(details));
 }
 absl::Status Internal(std::string_view message) {
   return Make(500, "InternalError", base::StrCat("Internal error occurred: ", message));

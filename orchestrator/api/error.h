@@ -85,6 +85,7 @@ absl::Status NotAcceptable(std::string_view supported);
 absl::Status UnsupportedMediaType(std::string_view supported);
 absl::Status Expired(std::string_view message);   // 410, reason Expired: relist
 absl::Status TooLarge(std::string_view message);  // 413
+// 429. With seconds clients wait and try again by themselves; 0: they see the error.
 absl::Status TooManyRequests(std::string_view message, int retry_after_seconds = 1);
 absl::Status Internal(std::string_view message);                               // 500
 absl::Status Unavailable(std::string_view message);                            // 503

@@ -22,7 +22,7 @@ bool NeedsNoBudget(const json::object& pod) {
 
 absl::Status WouldViolate(const json::object& budget) {
   ApiError error = ApiErrorOf(
-      TooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 10));
+      TooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 0));
   error.details["causes"] = json::array{json::object{
       {"reason", "DisruptionBudget"},
       {"message",
