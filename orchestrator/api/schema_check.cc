@@ -62,7 +62,7 @@ bool IsQuantity(std::string_view text) {
   }
   if (suffix.front() != 'e' && suffix.front() != 'E') return false;
   suffix.remove_prefix(1);
-  if (suffix.front() == '+' || suffix.front() == '-') suffix.remove_prefix(1);
+  if (suffix.starts_with('+') || suffix.starts_with('-')) suffix.remove_prefix(1);
   return Digits(suffix);
 }
 
