@@ -40,7 +40,7 @@ void SetDefaults(json::object& object) {
 void Prepare(json::object& object, const json::object* before) {
   ResetStatus(object, before, {{"loadBalancer", json::object()}});
   if (before == nullptr) return;
-  const std::string_view type = StringAt(object, {"spec", "type"});
+  const std::string type(StringAt(object, {"spec", "type"}));  // what follows moves members
   if (type == "ExternalName") {
     for (std::string_view member : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"}) {
       Remove(object, {"spec", member});
