@@ -255,6 +255,32 @@ TEST_F(ApplyAuthTest, ALoginIsVoidWhenUsersChangedMeanwhile) {
   EXPECT_EQ(Run(login), ErrAuthFailed());
 }
 
+TEST_F(ApplyAuthTest, TokensAreGoneBeforeTheRevisionThatEndsThemIsSeen) {
+  std::vector<std::pair<std::string, uint64_t>> lost;
+  machine_.sink.on_tokens_revoked = [&](const std::string& user) {
+    lost.emplace_back(user, machine_->auth().revision());
+  };
+  const auto first_loss = [&](const kv::Command& command) {
+    lost.clear();
+    EXPECT_TRUE(RunAs("root", command).ok());
+    return lost.empty() ? std::pair<std::string, uint64_t>() : lost.front();
+  };
+  kv::Command password, gone, off;
+  password.mutable_user_change_password()->set_name("jane");
+  password.mutable_user_change_password()->set_hashedpassword("$2b$04$another hash");
+  gone.mutable_user_delete()->set_name("jane");
+  off.mutable_auth_disable();
+  EXPECT_EQ(first_loss(password), std::pair("jane"s, uint64_t{9}));
+  EXPECT_EQ(first_loss(gone), std::pair("jane"s, uint64_t{10}));
+  // Nobody has lost any by what is refused.
+  lost.clear();
+  kv::Command root = gone;
+  root.mutable_user_delete()->set_name("root");
+  EXPECT_FALSE(RunAs("root", root).ok());
+  EXPECT_TRUE(lost.empty());
+  EXPECT_EQ(first_loss(off), std::pair(""s, uint64_t{11}));
+}
+
 TEST_F(ApplyAuthTest, ItIsAllThereAfterARestart) {
   const uint64_t revision = machine_->auth().revision();
   TempDir copy;

@@ -23,7 +23,9 @@ constexpr size_t kPendingMax = 8 << 20;
 
 class Machine : public KvStateMachine {
  public:
-  Machine(Options options, ApplySink* sink) : options_(std::move(options)), sink_(*sink) {}
+  Machine(Options options, ApplySink* sink) : options_(std::move(options)), sink_(*sink) {
+    state_.auth().SetTokenRevoker([sink](const std::string& user) { sink->OnTokensRevoked(user); });
+  }
 
   // ---- raft::StateMachine
 

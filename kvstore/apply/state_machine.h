@@ -95,7 +95,9 @@ class ApplySink {
   virtual void OnClusterVersionChanged() {}
   // A compaction was applied; what is below `revision` cannot be read any more.
   virtual void OnCompacted(int64_t revision) {}
-  // A user was given a simple token; `user` has lost all of them (empty: everybody has).
+  // A user was given a simple token; `user` has lost all of them (empty: everybody has). The loss
+  // is told twice: before the change can be seen (it must not call back), and in the order of the
+  // log, for tokens that were assigned in the same Apply.
   virtual void OnTokenAssigned(const std::string& user, const std::string& token) {}
   virtual void OnTokensRevoked(const std::string& user) {}
   // What somebody may do has changed, or authentication was switched on or off.

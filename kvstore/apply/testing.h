@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,6 +22,7 @@ using base::TempDir;
 struct RecordingSink : ApplySink {
   std::vector<ApplyResult> results;
   std::vector<std::string> notices;
+  std::function<void(const std::string& user)> on_tokens_revoked;  // may be empty
 
   void OnResults(std::span<ApplyResult> batch) override {
     for (ApplyResult& result : batch) results.push_back(std::move(result));
@@ -38,6 +40,9 @@ struct RecordingSink : ApplySink {
   void OnClusterVersionChanged() override { notices.push_back("version"); }
   void OnCompacted(int64_t revision) override {
     notices.push_back("compacted " + std::to_string(revision));
+  }
+  void OnTokensRevoked(const std::string& user) override {
+    if (on_tokens_revoked) on_tokens_revoked(user);
   }
   void OnReset() override { notices.push_back("reset"); }
 };

@@ -194,6 +194,7 @@ void AuthState::Disable(Writer& writer) {
   if (!enabled()) return;
   writer.DeleteMeta(kEnabled);
   enabled_.store(false, std::memory_order_relaxed);
+  RevokeTokens("");
   Bump(writer);
 }
 
@@ -219,6 +220,7 @@ absl::Status AuthState::DeleteUser(Writer& writer, const std::string& name) {
   base::MutexLock lock(&mutex_);
   if (users_.erase(name) == 0) return ErrUserNotFound();
   writer.DeleteMeta(base::StrCat(kUser, name));
+  RevokeTokens(name);
   Bump(writer);
   return absl::OkStatus();
 }
@@ -230,6 +232,7 @@ absl::Status AuthState::ChangePassword(Writer& writer, const std::string& name,
   if (user == users_.end()) return ErrUserNotFound();
   if (!user->second.stored.options().no_password()) user->second.stored.set_password(hash);
   Save(writer, user->second);
+  RevokeTokens(name);
   Bump(writer);
   return absl::OkStatus();
 }

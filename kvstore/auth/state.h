@@ -50,6 +50,12 @@ class AuthState {
  public:
   static constexpr std::string_view kRoot = "root";  // the user, and the role
 
+  // Called, under the lock, for a change that ends a user's tokens (empty: everybody's), before its
+  // revision is shown: whoever sees that revision finds the tokens gone. Set before the first
+  // change.
+  using TokenRevoker = std::function<void(const std::string& user)>;
+  void SetTokenRevoker(TokenRevoker revoke) { revoke_tokens_ = std::move(revoke); }
+
   // Replaces what is in memory by what `store` holds.
   absl::Status Load(const Store& store);
 
@@ -104,9 +110,13 @@ class AuthState {
   void Save(Writer& writer, const User& user) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Save(Writer& writer, const authpb::Role& role) const;
   void Bump(Writer& writer);
+  void RevokeTokens(const std::string& user) const {
+    if (revoke_tokens_) revoke_tokens_(user);
+  }
   void Merge(User& user) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MergeAllWith(const std::string& role) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  TokenRevoker revoke_tokens_;
   std::atomic<bool> enabled_{false};
   std::atomic<uint64_t> revision_{1};
   std::atomic<uint64_t> epoch_{1};
