@@ -13,6 +13,7 @@
 #include "base/pki/authority.h"
 #include "base/strings.h"
 #include "base/temp_dir.h"
+#include "base/tls/self_signed.h"
 #include "rpc/client.h"
 #include "rpc/server.h"
 #include "rpc/test_echo.h"
@@ -501,6 +502,11 @@ TEST(TlsContextTest, NamesWhatIsWrong) {
   options.trusted_ca_file = Certificates().Path("server.key");
   EXPECT_THAT(why(options, TlsRole::kClient), HasSubstr("trusted CA "));
   EXPECT_FALSE(base::ParseTlsVersion("TLS1.1").ok());
+  options = {};
+  options.pair = base::MakeSelfSigned({"localhost"}, 1).value();
+  EXPECT_EQ(why(options), "");
+  options.pair.key = base::NewEcKeyPem();
+  EXPECT_THAT(why(options), HasSubstr("certificate and key in memory: key values mismatch"));
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ absl::Status CheckOptions(const TlsOptions& options, TlsRole role) {
     return absl::InvalidArgumentError(StrCat("KeyFile and CertFile must both be present[key: ",
                                              options.key_file, ", cert: ", options.cert_file, "]"));
   }
-  if (role == TlsRole::kServer && options.cert_file.empty()) {
+  if (role == TlsRole::kServer && options.cert_file.empty() && options.pair.certificate.empty()) {
     return absl::InvalidArgumentError("a TLS server needs a certificate and its key");
   }
   if (!options.allowed_cns.empty() && !options.allowed_hostnames.empty()) {
@@ -189,6 +189,39 @@ absl::StatusOr<std::string> OpenSslCiphers(const std::vector<std::string>& names
 
 namespace {
 
+absl::Status UseFiles(SSL_CTX* context, const TlsOptions& options) {
+  if (SSL_CTX_use_certificate_chain_file(context, options.cert_file.c_str()) != 1) {
+    return FileError("certificate", options.cert_file);
+  }
+  if (SSL_CTX_use_PrivateKey_file(context, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    if (ERR_GET_LIB(ERR_peek_last_error()) != ERR_LIB_X509) {
+      return FileError("private key", options.key_file);
+    }
+    ERR_clear_error();
+    return absl::InvalidArgumentError(StrCat(
+        "private key ", options.key_file, " does not belong to certificate ", options.cert_file));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status UsePair(SSL_CTX* context, const KeyPair& pair) {
+  const auto read = [](const std::string& pem, auto* parse) {
+    BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
+    auto* out = parse(bio, nullptr, nullptr, nullptr);
+    BIO_free(bio);
+    return out;
+  };
+  X509* certificate = read(pair.certificate, &PEM_read_bio_X509);
+  EVP_PKEY* key = read(pair.key, &PEM_read_bio_PrivateKey);
+  const bool used = certificate != nullptr && key != nullptr &&
+                    SSL_CTX_use_certificate(context, certificate) == 1 &&
+                    SSL_CTX_use_PrivateKey(context, key) == 1;
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+  if (used) return absl::OkStatus();
+  return absl::InvalidArgumentError(StrCat("certificate and key in memory: ", OpenSslError()));
+}
+
 absl::StatusOr<std::shared_ptr<const TlsMaterial>> Load(const TlsOptions& options, TlsRole role,
                                                         int (*verify)(int, X509_STORE_CTX*),
                                                         std::shared_ptr<TlsFigures> figures) {
@@ -219,17 +252,9 @@ absl::StatusOr<std::shared_ptr<const TlsMaterial>> Load(const TlsOptions& option
   SSL_CTX_set_default_read_buffer_len(context, kReadAheadBytes);
 
   if (!options.cert_file.empty()) {
-    if (SSL_CTX_use_certificate_chain_file(context, options.cert_file.c_str()) != 1) {
-      return FileError("certificate", options.cert_file);
-    }
-    if (SSL_CTX_use_PrivateKey_file(context, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-      if (ERR_GET_LIB(ERR_peek_last_error()) != ERR_LIB_X509) {
-        return FileError("private key", options.key_file);
-      }
-      ERR_clear_error();
-      return absl::InvalidArgumentError(StrCat(
-          "private key ", options.key_file, " does not belong to certificate ", options.cert_file));
-    }
+    KEEL_RETURN_IF_ERROR(UseFiles(context, options));
+  } else if (!options.pair.certificate.empty()) {
+    KEEL_RETURN_IF_ERROR(UsePair(context, options.pair));
   }
   if (role == TlsRole::kServer) {
     if (options.require_client_cert || options.request_client_cert) {

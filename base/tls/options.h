@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/pki/certificate.h"
 
 namespace keel::base {
 
@@ -19,6 +20,8 @@ struct TlsOptions {
   // them; a client shows none when they are empty.
   std::string cert_file;
   std::string key_file;
+  // The same in memory, one certificate and its key in PEM; counts when there are no files.
+  KeyPair pair;
   // Whose certificates to trust; empty: the system's CAs.
   std::string trusted_ca_file;
   // Certificates that were revoked; empty: not checked. A certificate whose issuer has no list in

@@ -9,8 +9,35 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "base/tls/context.h"
+#include "base/tls/self_signed.h"
 
 namespace keel::orchestrator {
+namespace {
+
+absl::StatusOr<std::shared_ptr<base::TlsContext>> MakeTls(const DaemonFlags& flags) {
+  base::TlsOptions options;
+  options.cert_file = flags.tls_cert_file;
+  options.key_file = flags.tls_private_key_file;
+  if (options.cert_file.empty()) {
+    std::vector<std::string> hosts = {"localhost", "127.0.0.1", "::1"};
+    const std::string& here = flags.bind_address;
+    if (!here.empty() && here != "0.0.0.0" && here != "::") hosts.push_back(here);
+    if (flags.cert_dir.empty()) {
+      KEEL_ASSIGN_OR_RETURN(options.pair, base::MakeSelfSigned(hosts, 1));
+    } else {
+      KEEL_RETURN_IF_ERROR(base::EnsureSelfSigned(flags.cert_dir, hosts, 1));
+      options.cert_file = flags.cert_dir + "/cert.pem";
+      options.key_file = flags.cert_dir + "/key.pem";
+    }
+  }
+  options.trusted_ca_file = flags.client_ca_file;
+  options.request_client_cert = !flags.client_ca_file.empty();
+  options.protocols = {"h2", "http/1.1"};
+  return base::TlsContext::Create(std::move(options), base::TlsRole::kServer);
+}
+
+}  // namespace
 
 ElectedDaemon::ElectedDaemon(std::string program, const std::string& loop, const DaemonFlags& flags)
     : program_(std::move(program)), flags_(flags), loop_(loop) {}
@@ -37,20 +64,31 @@ absl::Status ElectedDaemon::Run() {
 
 absl::Status ElectedDaemon::Serve() {
   if (flags_.port == 0) return absl::OkStatus();
+  gate_ = std::make_unique<Gate>(*client_);
   listener_.SetHttpHandler([this](const rpc::HttpRequest& request, rpc::HttpRespond respond) {
-    const auto is = [&](std::string_view path) {
-      return request.path == path || request.path.starts_with(base::StrCat(path, "/"));
-    };
-    if (is("/healthz") || is("/livez") || is("/readyz")) {
-      std::move(respond)({.body = "ok"});
-    } else if (request.path == "/metrics") {
+    Answer(request, std::move(respond));
+  });
+  KEEL_ASSIGN_OR_RETURN(auto tls, MakeTls(flags_));
+  return listener_.Listen(flags_.bind_address, flags_.port, std::move(tls)).status();
+}
+
+void ElectedDaemon::Answer(const rpc::HttpRequest& request, rpc::HttpRespond respond) {
+  for (const std::string path : {"/healthz", "/livez", "/readyz"}) {
+    if (request.path == path || request.path.starts_with(path + "/")) {
+      return std::move(respond)({.body = "ok"});
+    }
+  }
+  gate_->Check(request, [this, path = request.path,
+                         respond = std::move(respond)](absl::Status allowed) mutable {
+    if (!allowed.ok()) {
+      std::move(respond)(Gate::Refusal(allowed));
+    } else if (path == "/metrics") {
       std::move(respond)(
           {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = MetricsText()});
     } else {
       std::move(respond)({.status = 404, .body = "404 page not found\n"});
     }
   });
-  return listener_.Listen(flags_.bind_address, flags_.port).status();
 }
 
 void ElectedDaemon::Start() {

@@ -1,5 +1,6 @@
 // A daemon of which several instances may run and one works: connects to the API server, serves
-// health and metrics, is elected, works, and hands over when it is told to stop.
+// health (to anybody) and metrics (to whom the gate lets pass) over TLS, is elected, works, and
+// hands over when it is told to stop.
 //
 //   class Program final : public ElectedDaemon {
 //     void Work() override { scheduler_ = std::make_unique<Scheduler>(client(), ...); ... }
@@ -23,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "base/asio_loop.h"
 #include "orchestrator/daemon/flags.h"
+#include "orchestrator/daemon/gate.h"
 #include "rpc/server.h"
 
 namespace keel::orchestrator {
@@ -48,6 +50,7 @@ class ElectedDaemon {
 
  private:
   absl::Status Serve();
+  void Answer(const rpc::HttpRequest& request, rpc::HttpRespond respond);
   void Start();
   void Stop();
 
@@ -55,6 +58,7 @@ class ElectedDaemon {
   const DaemonFlags& flags_;
   base::AsioLoop loop_;
   rpc::Server listener_{{&loop_}};
+  std::unique_ptr<Gate> gate_;
   std::unique_ptr<ApiClient> client_;
   std::unique_ptr<LeaderElector> elector_;
   absl::Status result_;

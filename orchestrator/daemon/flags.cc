@@ -51,9 +51,15 @@ DaemonCommandLine::DaemonCommandLine(DaemonFlags& flags, const std::string& prog
       ->capture_default_str();
   app_->add_option("--bind-address", flags.bind_address, "For --secure-port")
       ->capture_default_str();
-  app_->add_option("--secure-port,--port", flags.port,
-                   "/healthz, /livez, /readyz and /metrics over plain HTTP; 0: none")
+  app_->add_option("--secure-port", flags.port,
+                   "Port for HTTPS: /healthz, /livez, /readyz and /metrics; 0: none")
       ->capture_default_str();
+  app_->add_option("--tls-cert-file", flags.tls_cert_file,
+                   "Certificate of that port; without it one is made, in --cert-dir or in memory");
+  app_->add_option("--tls-private-key-file", flags.tls_private_key_file, "Its key");
+  app_->add_option("--cert-dir", flags.cert_dir, "Where a certificate is made if none is given");
+  app_->add_option("--client-ca-file", flags.client_ca_file,
+                   "CA of clients' certificates: CN is the user, O are the groups");
   app_->add_option("--max-requests", flags.max_requests, "To the API server at once")
       ->capture_default_str();
   app_->add_option("--log-level", flags.log_level, "debug, info, warn or error")
@@ -70,6 +76,10 @@ absl::Status DaemonCommandLine::Parse(std::vector<std::string> arguments) {
     return absl::InvalidArgumentError(error.what());
   }
   if (flags_.help || flags_.version) return absl::OkStatus();
+  if (flags_.tls_cert_file.empty() != flags_.tls_private_key_file.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls-cert-file and --tls-private-key-file go together, or neither is given");
+  }
   LeaderElectionOptions& election = flags_.leader_election;
   KEEL_ASSIGN_OR_RETURN(election.lease_duration,
                         ParseDuration("leader-elect-lease-duration", lease_duration_));

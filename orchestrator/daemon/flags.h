@@ -32,7 +32,11 @@ struct DaemonFlags {
   std::string kubeconfig{}, master{};
   LeaderElectionOptions leader_election;
   std::string bind_address = "127.0.0.1";
-  uint16_t port;  // plain HTTP: /healthz /livez /readyz /metrics; 0: none
+  uint16_t port;  // HTTPS: /healthz /livez /readyz /metrics; 0: none
+  // The certificate that the port shows. Without files it signs itself, and lies in `cert_dir`, or
+  // in memory when that is empty too.
+  std::string tls_cert_file{}, tls_private_key_file{}, cert_dir{};
+  std::string client_ca_file{};  // whose certificates name a user
   size_t max_requests = 64;
   std::string log_level = "info";
   bool help = false, version = false;

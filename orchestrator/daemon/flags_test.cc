@@ -50,6 +50,7 @@ TEST_F(DaemonCommandLineTest, NamesTheFlagThatMakesNoSense) {
   EXPECT_THAT(Refusal({"--unknown"}), HasSubstr("--unknown"));
   EXPECT_EQ(Refusal({"--leader-elect-retry-period=soon"}),
             "--leader-elect-retry-period: no duration: soon");
+  EXPECT_THAT(Refusal({"--tls-cert-file=a"}), HasSubstr("--tls-private-key-file"));
 }
 
 TEST_F(DaemonCommandLineTest, RefusesALeaseThatEndsBeforeItIsRenewed) {

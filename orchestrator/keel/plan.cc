@@ -148,13 +148,14 @@ std::vector<DaemonPlan> PlanCluster(const ClusterOptions& o, const std::string& 
   for (uint32_t i = 0; i < o.members; ++i) plans.push_back(StoreMember(o, files, programs, i));
   for (uint32_t i = 0; i < o.apiservers; ++i) plans.push_back(ApiServer(o, files, programs, i));
   const std::string master = "--master=" + ApiServerUrls(o);
+  const std::string ca = files.pki + "/ca.crt";
   for (uint32_t i = 0; i < o.controller_managers; ++i) {
     const auto port = static_cast<uint16_t>(o.port + 200 + i);
     plans.push_back({.name = Numbered("controller-manager", i, o.controller_managers),
                      .command = {programs + "/keel-controller-manager",
                                  "--kubeconfig=" + files.Kubeconfig("controller-manager"), master,
                                  "--bind-address=127.0.0.1", StrCat("--secure-port=", port),
-                                 "--root-ca-file=" + files.pki + "/ca.crt"},
+                                 "--client-ca-file=" + ca, "--root-ca-file=" + ca},
                      .ports = {port},
                      .stage = 2});
   }
@@ -163,7 +164,8 @@ std::vector<DaemonPlan> PlanCluster(const ClusterOptions& o, const std::string& 
     plans.push_back(
         {.name = Numbered("scheduler", i, o.schedulers),
          .command = {programs + "/keel-scheduler", "--kubeconfig=" + files.Kubeconfig("scheduler"),
-                     master, "--bind-address=127.0.0.1", StrCat("--secure-port=", port)},
+                     master, "--bind-address=127.0.0.1", StrCat("--secure-port=", port),
+                     "--client-ca-file=" + ca},
          .ports = {port},
          .stage = 2});
   }

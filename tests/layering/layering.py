@@ -38,7 +38,7 @@ ALLOWED = {
     "orchestrator/apiserver": ["base", "rpc", "kvstore/api", "kvstore/client", "orchestrator/api",
                                "orchestrator/kinds"],
     "orchestrator/client": ["base", "orchestrator/api"],
-    "orchestrator/daemon": ["base", "rpc", "orchestrator/client"],
+    "orchestrator/daemon": ["base", "rpc", "orchestrator/api", "orchestrator/client"],
     "orchestrator": ["base", "rpc", "orchestrator/api", "orchestrator/client", "orchestrator/daemon"],
     "bench": ["base", "raft", "rpc", "kvstore", "watch", "orchestrator"],
     "examples": ["base", "raft", "rpc", "kvstore", "watch"],

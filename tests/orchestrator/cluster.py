@@ -165,12 +165,14 @@ class Cluster:
         for i in range(controller_managers):
             self._add(f"controller-manager-{i}", [
                 program("keel-controller-manager"), "--kubeconfig", configs["controller-manager"],
-                "--bind-address", "127.0.0.1", "--secure-port", rest[i],
+                "--bind-address", "127.0.0.1", "--secure-port", rest[i], "--client-ca-file", self.pki.ca,
+                "--tls-cert-file", self.pki.server_cert, "--tls-private-key-file", self.pki.server_key,
                 "--root-ca-file", self.pki.ca, *master, *controller_manager_flags])
         for i in range(schedulers):
             self._add(f"scheduler-{i}", [
                 program("keel-scheduler"), "--kubeconfig", configs["scheduler"], "--bind-address", "127.0.0.1",
-                "--secure-port", rest[controller_managers + i], *master, *scheduler_flags])
+                "--secure-port", rest[controller_managers + i], "--client-ca-file", self.pki.ca, *master,
+                *scheduler_flags])
         if nodes:
             self._add("node", [program("keel-node"), "--runtime=hollow", f"--nodes={nodes}",
                                "--kubeconfig", configs["node"], *master, *node_flags])
@@ -282,16 +284,31 @@ class Cluster:
     def raw(self, method, path, body=None, content_type="application/json", headers=None, api=0, identity="admin",
             timeout=30):
         """Code and body, as bytes. `identity`: a certificate of the Pki; None: anonymous."""
+        sent = {"Accept": "application/json", **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = content_type
+            body = body if isinstance(body, (bytes, str)) else json.dumps(body)
+        return self._request(self.api_ports[api], self.tls(identity), method, path, body, sent, timeout)
+
+    def ask_daemon(self, name, path, identity="admin", headers=None, verify=True):
+        """Code and body of a GET from a daemon's --secure-port. `verify`: its certificate is the Pki's."""
+        command = self.daemons[name].command
+        port = int(command[command.index("--secure-port") + 1])
+        return self._request(port, self.tls(identity, verify), "GET", path, None, headers or {}, timeout=30)
+
+    def tls(self, identity, verify=True):
         context = ssl.create_default_context(cafile=str(self.pki.ca))
+        if not verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if identity:
             context.load_cert_chain(self.pki.folder / f"{identity}.pem", self.pki.folder / f"{identity}.key")
-        connection = http.client.HTTPSConnection("127.0.0.1", self.api_ports[api], timeout=timeout, context=context)
+        return context
+
+    @staticmethod
+    def _request(port, context, method, path, body, headers, timeout):
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=context)
         try:
-            sent = {"Accept": "application/json", **(headers or {})}
-            if body is not None:
-                sent["Content-Type"] = content_type
-                body = body if isinstance(body, (bytes, str)) else json.dumps(body)
-            connection.request(method, path, body=body, headers=sent)
+            connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:

@@ -219,6 +219,12 @@ class ControllersTest(ClusterCase):
         self.assertNotEqual(holder(), before)
         managers[0].start()
 
+    def test_metrics_come_over_tls_with_the_certificate_that_was_given(self):
+        def leaders():
+            texts = [self.cluster.ask_daemon(f"controller-manager-{i}", "/metrics")[1] for i in range(2)]
+            return sum(b'leader_election_master_status{name="kube-controller-manager"} 1' in text for text in texts)
+        self.wait("one leads", lambda: leaders() == 1)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -3,9 +3,9 @@
 `kubectl describe` says of those that fit nowhere."""
 
 import json
+import ssl
 import time
 import unittest
-import urllib.request
 
 from cluster import ClusterCase
 
@@ -154,13 +154,30 @@ class SchedulerTest(ClusterCase):
         self.wait_bound("m")
         texts = []
         for i in range(2):
-            command = self.cluster[f"scheduler-{i}"].command
-            port = command[command.index("--secure-port") + 1]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
-                self.assertEqual(answer.read(), b"ok")
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-                texts.append(answer.read().decode())
+            # The certificate signs itself: nothing vouches for it.
+            code, text = self.cluster.ask_daemon(f"scheduler-{i}", "/metrics", verify=False)
+            self.assertEqual(code, 200)
+            texts.append(text.decode())
+            with self.assertRaises(ssl.SSLCertVerificationError):
+                self.cluster.ask_daemon(f"scheduler-{i}", "/metrics")
         self.assertTrue(any('scheduler_cache_size{type="nodes"} 1' in text for text in texts), texts)
+
+    def test_shows_metrics_to_those_who_may_see_them(self):
+        def ask(path, identity=None, token=None):
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            code, body = self.cluster.ask_daemon("scheduler-0", path, identity, headers, verify=False)
+            return code, body if code == 200 else json.loads(body)["message"]
+        self.assertEqual(ask("/healthz"), (200, b"ok"))
+        self.assertEqual(ask("/metrics"), (403, 'forbidden: User "system:anonymous" cannot get path "/metrics"'))
+        self.assertEqual(ask("/metrics", identity="controller-manager")[0], 403)
+        self.assertEqual(ask("/metrics", token="guessed"), (401, "Unauthorized"))
+        self.cluster.kubectl("create", "serviceaccount", "prometheus")
+        token = self.cluster.create("/api/v1/namespaces/default/serviceaccounts/prometheus/token", {
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})["status"]["token"]
+        self.assertEqual(ask("/metrics", token=token)[0], 403)
+        self.cluster.kubectl("create", "clusterrolebinding", "prometheus", "--clusterrole=system:monitoring",
+                             "--serviceaccount=default:prometheus")
+        self.wait("the token opens the metrics", lambda: ask("/metrics", token=token)[0] == 200)
 
     def test_a_burst_is_bound_without_overcommit(self):
         for i in range(10):
