@@ -229,7 +229,7 @@ void ApiServer::ServeSubresource(RequestPtr request, KindPtr kind) {
           .ToStatus());
 }
 
-void ApiServer::ServeCreateOnly(RequestPtr request, KindPtr) {
+void ApiServer::ServeCreateOnly(RequestPtr request, KindPtr kind) {
   if (gates_ == nullptr) {
     return request->Fail(ApiError{.code = 501,
                                   .reason = "NotImplemented",
@@ -244,6 +244,13 @@ void ApiServer::ServeCreateOnly(RequestPtr request, KindPtr) {
     return request->Fail(BadRequest("the body of the request is no object"));
   }
   const Attributes attributes = request->info.AttributesFor(request->user);
+  if (request->info.subresource == "token") {
+    AdmissionRequest admission{
+        .attributes = attributes, .kind = kind, .object = &body->as_object()};
+    if (absl::Status status = gates_->admission().Validate(admission); !status.ok()) {
+      return request->Fail(status);
+    }
+  }
   auto answer = request->info.subresource == "token"
                     ? gates_->RequestToken(attributes, body->as_object(), absl::Now())
                     : gates_->Review(attributes, body->as_object(), absl::Now());

@@ -66,6 +66,16 @@ void ObjectApi::Evict(RequestPtr request, KindPtr pods) {
     if (!status.ok()) return request->Fail(status);
     const auto pod = context_.cache.Get("pods", request->info.ns, request->info.name);
     if (!pod.has_value()) return request->Fail(NotFound("pods", request->info.name));
+    // Before a budget is spent.
+    if (context_.admission != nullptr) {
+      AdmissionRequest admission{.attributes = request->info.AttributesFor(request->user),
+                                 .kind = pods,
+                                 .dry_run = options.dry_run,
+                                 .before = pod->object.get()};
+      if (absl::Status refused = context_.admission->Validate(admission); !refused.ok()) {
+        return request->Fail(refused);
+      }
+    }
     auto remove = [this, request, pods, options] {
       DeleteObject(request, pods, request->info.ns, request->info.name, options,
                    [request](absl::StatusOr<Written> written) {

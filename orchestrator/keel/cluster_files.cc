@@ -30,7 +30,8 @@ std::vector<Identity> Identities() {
   return {{"admin", client("kubernetes-admin", {"system:masters"})},
           {"controller-manager", client("system:kube-controller-manager", {})},
           {"scheduler", client("system:kube-scheduler", {})},
-          {"node", client("system:node:hollow", {"system:nodes"})}};
+          // One process for many nodes: none of them (docs/access.md).
+          {"node", client("system:keel-hollow-nodes", {})}};
 }
 
 std::string Base64(std::string_view text) { return absl::Base64Escape(base::ToAbsl(text)); }

@@ -148,6 +148,45 @@ class AccessTest(ClusterCase):
         self.assertEqual(code, 403)
         self.assertIn("no relationship found between node 'n1' and this object", message)
 
+    def test_nodes_change_what_is_theirs(self):
+        node = {"metadata": {"name": "n1", "labels": {"kubernetes.io/hostname": "n1"}}, "status": {"capacity": {"cpu": "4"}}}
+        made = self.cluster.call("POST", "/api/v1/nodes", node, identity="n1")
+        self.assertEqual(made["status"]["capacity"], {"cpu": "4"})
+        self.assertEqual(self.message("POST", "/api/v1/nodes", {"metadata": {"name": "n2"}}, identity="n1"), (
+            403, 'nodes "n2" is forbidden: node "n1" is not allowed to modify node "n2"'))
+        patch = {"content_type": "application/merge-patch+json", "identity": "n1"}
+        self.assertEqual(self.message("PATCH", "/api/v1/nodes/n1", {"metadata": {"labels": {
+            "node-restriction.kubernetes.io/team": "a"}}}, **patch), (
+                403, 'nodes "n1" is forbidden: is not allowed to modify labels: node-restriction.kubernetes.io/team'))
+        for name, where in (("mine", "n1"), ("other", "n2")):
+            pod = json.loads(json.dumps(POD))
+            pod["metadata"]["name"] = name
+            pod["spec"]["nodeName"] = where
+            self.cluster.create(f"{self.path}/pods", pod)
+        status = {"status": {"phase": "Running"}}
+        self.assertEqual(self.cluster.raw("PATCH", f"{self.path}/pods/mine/status", status, **patch)[0], 200)
+        self.assertEqual(self.message("PATCH", f"{self.path}/pods/other/status", status, **patch), (
+            403, 'pods "other" is forbidden: node "n1" can only update pod status for pods with spec.nodeName set to itself'))
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "other"}}
+        self.assertEqual(self.message("POST", f"{self.path}/pods/other/eviction", eviction, identity="n1"), (
+            403, 'pods "other" is forbidden: node n1 can only evict pods with spec.nodeName set to itself'))
+        self.assertEqual(self.message("DELETE", f"{self.path}/pods/other", identity="n1")[0], 403)
+        self.assertEqual(self.cluster.raw("DELETE", f"{self.path}/pods/mine?gracePeriodSeconds=0", identity="n1")[0], 200)
+        leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+        self.cluster.call("PUT", f"{leases}/n1", {"metadata": {"name": "n1"}}, identity="n1")
+        self.assertEqual(self.message("POST", leases, {"metadata": {"name": "n2"}}, identity="n1"), (
+            403, 'leases.coordination.k8s.io "n2" is forbidden: can only access node lease with the same name as the '
+                 "requesting node"))
+        # PUT creates for those who may create.
+        self.k("create", "role", "r", "--verb=update,patch", "--resource=limitranges")
+        self.k("create", "rolebinding", "r", "--role=r", "--user=bob")
+        limits = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "l"}, "spec": {"limits": []}}
+        self.wait("bob may update", lambda: "cannot create" in self.message(
+            "PUT", f"{self.path}/limitranges/l", limits, identity="nobody")[1])
+        self.assertIn('cannot create resource "limitranges"', self.message(
+            "PATCH", f"{self.path}/limitranges/l?fieldManager=m", json.dumps(limits),
+            content_type="application/apply-patch+yaml", identity="nobody")[1])
+
     # ---- Admission
 
     def test_quotas_hold_against_many_at_once(self):

@@ -21,7 +21,7 @@ IDENTITIES = {
     "admin": ("kubernetes-admin", ["system:masters"]),
     "controller-manager": ("system:kube-controller-manager", []),
     "scheduler": ("system:kube-scheduler", []),
-    "node": ("system:node:hollow", ["system:nodes"]),
+    "node": ("system:keel-hollow-nodes", []),
 }
 
 

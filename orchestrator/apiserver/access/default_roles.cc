@@ -125,6 +125,15 @@ storage.k8s.io csinodes create,delete,get,patch,update
 node.k8s.io runtimeclasses r
 to
 
+role system:keel-hollow-nodes
+core nodes create,get,list,patch,update,watch
+core nodes/status patch,update
+core pods delete,get,list,watch
+core pods/status patch,update
+core,events.k8s.io events create,patch,update
+coordination.k8s.io leases create,get,patch,update
+to U:system:keel-hollow-nodes
+
 role system:node-proxier
 core endpoints,services list,watch
 core nodes r

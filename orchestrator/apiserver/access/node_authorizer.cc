@@ -78,10 +78,12 @@ bool Uses(const json::object& pod, std::string_view resource, std::string_view n
 
 }  // namespace
 
+bool IsNode(const User& user) {
+  return std::string_view(user.name).starts_with(kPrefix) && InGroup(user, "system:nodes");
+}
+
 std::string_view NodeOf(const User& user) {
-  if (!std::string_view(user.name).starts_with(kPrefix) || !InGroup(user, "system:nodes")) {
-    return {};
-  }
+  if (!IsNode(user)) return {};
   return std::string_view(user.name).substr(kPrefix.size());
 }
 

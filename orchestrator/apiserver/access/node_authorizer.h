@@ -12,6 +12,8 @@
 
 namespace keel::orchestrator {
 
+// A user system:node:... in the group system:nodes.
+bool IsNode(const User& user);
 // The node's name; empty for a user that is no node.
 std::string_view NodeOf(const User& user);
 

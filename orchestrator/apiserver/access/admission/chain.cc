@@ -88,6 +88,7 @@ absl::StatusOr<std::unique_ptr<Admission>> MakeAdmission(ObjectView& view, RbacA
   all.emplace_back("NamespaceLifecycle", MakeNamespaceLifecycle(view));
   all.emplace_back("LimitRanger", MakeLimitRanger(view));
   all.emplace_back("ServiceAccount", MakeServiceAccount(view));
+  all.emplace_back("NodeRestriction", MakeNodeRestriction(view));
   all.emplace_back("Priority", MakePriority(view));
   all.emplace_back("DefaultTolerationSeconds", MakeDefaultTolerationSeconds());
   all.emplace_back("DefaultStorageClass", MakeDefaultStorageClass(view));

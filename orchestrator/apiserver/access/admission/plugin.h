@@ -30,6 +30,7 @@ class AdmissionPlugin {
 
 std::unique_ptr<AdmissionPlugin> MakeNamespaceLifecycle(ObjectView& view);
 std::unique_ptr<AdmissionPlugin> MakeServiceAccount(ObjectView& view);
+std::unique_ptr<AdmissionPlugin> MakeNodeRestriction(ObjectView& view);
 std::unique_ptr<AdmissionPlugin> MakeLimitRanger(ObjectView& view);
 std::unique_ptr<AdmissionPlugin> MakePriority(ObjectView& view);
 std::unique_ptr<AdmissionPlugin> MakeDefaultTolerationSeconds();
