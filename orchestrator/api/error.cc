@@ -191,8 +191,11 @@ bool IsReason(const absl::Status& status, std::string_view reason) {
 
 void FieldErrors::InvalidValue(std::string_view field, const json::value& value,
                                std::string_view detail) {
-  causes_.push_back({"FieldValueInvalid",
-                     base::StrCat("Invalid value: ", json::serialize(value), ": ", detail),
+  InvalidShown(field, json::serialize(value), detail);
+}
+void FieldErrors::InvalidShown(std::string_view field, std::string_view shown,
+                               std::string_view detail) {
+  causes_.push_back({"FieldValueInvalid", base::StrCat("Invalid value: ", shown, ": ", detail),
                      std::string(field)});
 }
 void FieldErrors::Required(std::string_view field, std::string_view detail) {

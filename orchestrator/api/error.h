@@ -49,6 +49,8 @@ class FieldErrors {
 
   // spec.x: Invalid value: VALUE: detail. `value` is shown as JSON.
   void InvalidValue(std::string_view field, const json::value& value, std::string_view detail);
+  // The same where the value is shown otherwise: `shown` stands as it is ("0x0").
+  void InvalidShown(std::string_view field, std::string_view shown, std::string_view detail);
   void Required(std::string_view field, std::string_view detail);    // Required value: detail
   void Duplicate(std::string_view field, const json::value& value);  // Duplicate value: VALUE
   void NotFoundValue(std::string_view field, const json::value& value);

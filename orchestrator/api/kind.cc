@@ -200,7 +200,7 @@ std::shared_ptr<const Kind> KindRegistry::FindByKind(std::string_view group,
 
 std::shared_ptr<const Kind> KindRegistry::Stored(const Kind& kind) const {
   const std::string& version = kind.stored_version.empty() ? kind.version : kind.stored_version;
-  return FindByResource(kind.group, version, kind.plural);
+  return FindByResource(kind.stored_group.value_or(kind.group), version, kind.plural);
 }
 
 std::vector<std::shared_ptr<const Kind>> KindRegistry::All() const { return kinds_; }

@@ -18,6 +18,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -84,6 +85,7 @@ struct Kind {
   bool name_column_first = true;  // false: `columns` holds the name's too (events: the last one)
 
   bool has_status = false;  // the subresource; create and update leave status alone, status only it
+  bool keeps_status_on_create = false;  // but a create may bring it (nodes register with theirs)
   ScalePaths scale{};
   // metadata.generation grows when anything but metadata and status changes.
   bool has_generation = false;
@@ -95,6 +97,7 @@ struct Kind {
   enum class NameRule : uint8_t { kSubdomain, kLabel, kLabel1035, kPathSegment };
   NameRule name_rule = NameRule::kSubdomain;
   bool can_update_without_version = true;  // an update may leave out metadata.resourceVersion
+  bool can_create_by_update = false;       // PUT makes what is not there; else it is a 404
 
   // Beyond the schema's defaults, on create and update after them; must be idempotent.
   std::function<void(json::object& object)> set_defaults{};
@@ -109,13 +112,20 @@ struct Kind {
   std::function<std::vector<std::string>(const json::object& object)> warnings{};
 
   // Another version of the same kind in which objects are stored; empty: this one. Both functions
-  // are set then.
+  // are set then. With `stored_group` it is one of another group (events), whose selectable_fields
+  // are the same ones by position, whatever their names.
   std::string stored_version{};
+  std::optional<std::string> stored_group{};
   std::function<void(json::object& object)> to_stored{};    // from this version
   std::function<void(json::object& object)> from_stored{};  // to this version
 
   std::string api_version() const { return group.empty() ? version : group + "/" + version; }
   std::string resource() const { return group.empty() ? plural : plural + "." + group; }
+  // Under which objects lie in the store and in the cache.
+  std::string stored_resource() const {
+    const std::string& in = stored_group.has_value() ? *stored_group : group;
+    return in.empty() ? plural : plural + "." + in;
+  }
 };
 
 // All kinds that a server knows.

@@ -156,9 +156,6 @@ void CheckObjectMetaUpdate(const Kind& kind, const json::object& object, const j
     errors.InvalidValue("metadata.generation", IntAt(now, {"generation"}),
                         "must not be decremented");
   }
-  if (!kind.can_update_without_version && StringAt(now, {"resourceVersion"}).empty()) {
-    errors.InvalidValue("metadata.resourceVersion", 0, "must be specified for an update");
-  }
   for (std::string_view member : {"name", "namespace", "uid", "creationTimestamp",
                                   "deletionTimestamp", "deletionGracePeriodSeconds"}) {
     const json::value* a = Find(now, {member});

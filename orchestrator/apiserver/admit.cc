@@ -76,7 +76,7 @@ std::string RandomUid() {
 }
 
 WriteTarget ObjectApi::TargetOf(const Request& request, const Kind& kind, bool dry_run) const {
-  return {.resource = kind.resource(),
+  return {.resource = kind.stored_resource(),
           .ns = request.info.ns,
           .name = request.info.name,
           .create = false,
@@ -113,7 +113,7 @@ absl::Status ObjectApi::Admit(Request& request, const KindPtr& kind, bool dry_ru
         object.erase("status");
       }
     }
-  } else if (kind->has_status) {
+  } else if (kind->has_status && !kind->keeps_status_on_create) {
     object.erase("status");
   }
 

@@ -102,7 +102,10 @@ void ObjectApi::Apply(RequestPtr request, KindPtr kind) {
                                                                   live, config, who, force));
         plan.object = std::move(now.as_object());
         const json::object* before = live.if_object();
-        if (before == nullptr) MakeNew(*kind, plan.object);
+        if (before == nullptr) {
+          KEEL_RETURN_IF_ERROR(MayCreate(*request));
+          MakeNew(*kind, plan.object);
+        }
         KEEL_RETURN_IF_ERROR(Admit(*request, kind, dry_run, plan.object, before, plan));
         if (before != nullptr) {
           if (GoesNow(*kind, plan.object)) plan.what = WritePlan::What::kDelete;

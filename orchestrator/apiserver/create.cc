@@ -66,7 +66,7 @@ void ObjectApi::TryCreate(RequestPtr request, KindPtr kind,
   if (generated) name = prefix.substr(0, kMaxGeneratedPrefix) + RandomSuffix();
   json::object object = *wanted;
   object["metadata"].as_object()["name"] = name;
-  WriteTarget target{.resource = kind->resource(),
+  WriteTarget target{.resource = kind->stored_resource(),
                      .ns = request->info.ns,
                      .name = name,
                      .create = true,

@@ -95,6 +95,7 @@ std::vector<Kind> KindsOfDefinition(const json::object& definition, FieldErrors&
       kind.scale.selector = PathOf(StringAt(*scale, {"labelSelectorPath"}));
     }
     kind.has_generation = true;
+    kind.can_update_without_version = false;
     for (const json::value& field : ArrayAt(version, {"selectableFields"})) {
       std::string_view text = StringAt(field, {"jsonPath"});
       if (text.starts_with('.')) kind.selectable_fields.emplace_back(text.substr(1));

@@ -36,7 +36,7 @@ absl::StatusOr<DeletionOptions> OptionsOf(const Request& request) {
 void ObjectApi::DeleteObject(RequestPtr request, KindPtr kind, std::string ns, std::string name,
                              DeletionOptions options, Writer::Done done) {
   WriteTarget target{
-      .resource = kind->resource(), .ns = ns, .name = name, .dry_run = options.dry_run};
+      .resource = kind->stored_resource(), .ns = ns, .name = name, .dry_run = options.dry_run};
   writer_.Write(
       std::move(target),
       [this, request, kind, options, name,
@@ -120,7 +120,7 @@ void ObjectApi::DeleteCollection(RequestPtr request, KindPtr kind) {
   all->options = *std::move(options);
   context_.cache.WhenCurrent([this, all, selector = *std::move(selector)](absl::Status status) {
     if (!status.ok()) return all->request->Fail(status);
-    context_.cache.Resource(all->kind->resource())
+    context_.cache.Resource(all->kind->stored_resource())
         .ForEach(selector.ns(), "", "", [&](const CachedObjectPtr& object) {
           if (selector.Matches(*object)) all->objects.push_back(object);
           return true;

@@ -84,6 +84,8 @@ class ObjectApi {
   absl::Status Reserve(const Kind& kind, const json::object* before, WritePlan& plan);
   void DeleteObject(RequestPtr request, KindPtr kind, std::string ns, std::string name,
                     DeletionOptions options, Writer::Done done);
+  // Whether who asks for an update or a patch may create as well, since it would.
+  absl::Status MayCreate(const Request& request) const;
   WriteTarget TargetOf(const Request& request, const Kind& kind, bool dry_run) const;
 
  private:

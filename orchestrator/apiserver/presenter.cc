@@ -81,7 +81,9 @@ absl::Status Presenter::ToVersion(const Kind& kind, json::object& object) const 
 
 absl::Status Presenter::ToStored(const Kind& kind, json::object& object) const {
   const std::shared_ptr<const Kind> stored = kinds_.Stored(kind);
-  if (stored == nullptr || stored->version == kind.version) return absl::OkStatus();
+  if (stored == nullptr || (stored->version == kind.version && stored->group == kind.group)) {
+    return absl::OkStatus();
+  }
   if (kind.to_stored) kind.to_stored(object);
   object["apiVersion"] = stored->api_version();
   return absl::OkStatus();

@@ -28,7 +28,10 @@ class Presenter {
     std::string include_object = "Metadata";  // of tables: None, Metadata, Object
 
     // The cache's bytes are what goes out.
-    bool raw() const { return kind->version == stored->version && format.as == OutputAs::kObject; }
+    bool raw() const {
+      return format.as == OutputAs::kObject && kind->version == stored->version &&
+             kind->group == stored->group;
+    }
     std::string id() const;
   };
   View ViewOf(std::shared_ptr<const Kind> kind, const OutputFormat& format,

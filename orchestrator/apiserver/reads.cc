@@ -47,7 +47,7 @@ void ObjectApi::Get(RequestPtr request, KindPtr kind) {
   auto answer = [this, request, kind](absl::Status status) {
     if (!status.ok()) return request->Fail(status);
     const CachedObjectPtr object =
-        context_.cache.Resource(kind->resource()).Find(request->info.ns, request->info.name);
+        context_.cache.Resource(kind->stored_resource()).Find(request->info.ns, request->info.name);
     if (object == nullptr) {
       return request->Fail(NotFound(kind->resource(), request->info.name));
     }
@@ -75,7 +75,7 @@ void ObjectApi::List(RequestPtr request, KindPtr kind) {
 
   const ReadOptions& asked = read->options;
   if (asked.from.has_value()) {
-    const ResourceCache& resource = context_.cache.Resource(kind->resource());
+    const ResourceCache& resource = context_.cache.Resource(kind->stored_resource());
     // Nothing of it has changed since: the cache is still what the first page was of.
     const bool unchanged =
         asked.from->revision < 0 || (resource.revision() <= asked.from->revision &&
@@ -83,16 +83,17 @@ void ObjectApi::List(RequestPtr request, KindPtr kind) {
     if (unchanged) return ListFromCache(read);
     read->revision = asked.from->revision;
     read->from =
-        MakeStoreKey(context_.prefix(), kind->resource(), asked.from->ns, asked.from->name) + '\0';
+        MakeStoreKey(context_.prefix(), kind->stored_resource(), asked.from->ns, asked.from->name) +
+        '\0';
     return ListFromStore(read);
   }
   auto ready = [this, read](absl::Status status) {
     if (!status.ok()) return read->request->Fail(status);
-    const ResourceCache& resource = context_.cache.Resource(read->kind->resource());
+    const ResourceCache& resource = context_.cache.Resource(read->kind->stored_resource());
     if (read->options.match == ReadOptions::Match::kExact &&
         resource.revision() > read->options.revision) {
       read->revision = read->options.revision;
-      read->from = base::StrCat(context_.prefix(), "/", read->kind->resource(), "/",
+      read->from = base::StrCat(context_.prefix(), "/", read->kind->stored_resource(), "/",
                                 read->request->info.ns, read->request->info.ns.empty() ? "" : "/");
       return ListFromStore(read);
     }
@@ -103,7 +104,7 @@ void ObjectApi::List(RequestPtr request, KindPtr kind) {
 }
 
 void ObjectApi::ListFromCache(const std::shared_ptr<PageRead>& read) {
-  ResourceCache& resource = context_.cache.Resource(read->kind->resource());
+  ResourceCache& resource = context_.cache.Resource(read->kind->stored_resource());
   const ReadOptions& options = read->options;
   std::string from_ns, from_name;
   if (options.from.has_value()) {
@@ -137,7 +138,7 @@ void ObjectApi::ListFromCache(const std::shared_ptr<PageRead>& read) {
 
 void ObjectApi::ListFromStore(const std::shared_ptr<PageRead>& read) {
   const std::string range =
-      base::StrCat(context_.prefix(), "/", read->kind->resource(), "/", read->selector.ns(),
+      base::StrCat(context_.prefix(), "/", read->kind->stored_resource(), "/", read->selector.ns(),
                    read->selector.ns().empty() ? "" : "/");
   const int64_t limit = read->options.limit;
   context_.store.Range(

@@ -96,7 +96,7 @@ void ObjectApi::GetScale(RequestPtr request, KindPtr kind) {
   context_.cache.WhenCurrent([this, request, kind](absl::Status status) {
     if (!status.ok()) return request->Fail(status);
     const auto object =
-        context_.cache.Resource(kind->resource()).Find(request->info.ns, request->info.name);
+        context_.cache.Resource(kind->stored_resource()).Find(request->info.ns, request->info.name);
     if (object == nullptr) {
       return request->Fail(NotFound(kind->resource(), request->info.name));
     }

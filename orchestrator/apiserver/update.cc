@@ -30,7 +30,7 @@ absl::Status CheckPreconditions(const Kind& kind, const json::object& object,
   if (version.empty() || version == "0") {
     if (!version_needed) return absl::OkStatus();
     FieldErrors errors;
-    errors.InvalidValue("metadata.resourceVersion", 0, "must be specified for an update");
+    errors.InvalidShown("metadata.resourceVersion", "0x0", "must be specified for an update");
     return Invalid(kind.group, kind.kind, name, errors);
   }
   if (version != StringAt(before, {"metadata", "resourceVersion"})) {
@@ -39,17 +39,56 @@ absl::Status CheckPreconditions(const Kind& kind, const json::object& object,
   return absl::OkStatus();
 }
 
+// What a PUT makes where there is nothing.
+absl::Status PrepareToCreate(const Request& request, const Kind& kind, json::object& object) {
+  json::object& metadata = object["metadata"].as_object();
+  if (const std::string_view uid = StringAt(metadata, {"uid"}); !uid.empty()) {
+    return Conflict(
+        kind.resource(), request.info.name,
+        base::StrCat("Precondition failed: UID in precondition: ", uid, ", UID in object meta: "));
+  }
+  if (kind.namespaced) {
+    metadata["namespace"] = request.info.ns;
+  } else {
+    metadata.erase("namespace");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+absl::Status ObjectApi::MayCreate(const Request& request) const {
+  if (context_.authorizer == nullptr) return absl::OkStatus();
+  Attributes attributes = request.info.AttributesFor(request.user);
+  attributes.verb = "create";
+  return context_.authorizer->Authorize(attributes);
+}
 
 void ObjectApi::UpdateWith(RequestPtr request, KindPtr kind, Changed change) {
   const absl::StatusOr<bool> dry_run = DryRun(*request);
   if (!dry_run.ok()) return request->Fail(dry_run.status());
   request->decoding_warnings = request->warnings.size();
-  const bool version_needed = request->info.verb == "update" && !kind->can_update_without_version;
+  const bool replaces = request->info.verb == "update" && request->info.subresource.empty();
+  const bool version_needed = request->info.verb == "update" &&
+                              request->info.subresource != "scale" &&
+                              !kind->can_update_without_version;
+  const bool may_create = replaces && kind->can_create_by_update;
   writer_.Write(
       TargetOf(*request, *kind, *dry_run),
-      [this, request, kind, change = std::move(change), version_needed,
+      [this, request, kind, change = std::move(change), version_needed, may_create,
        dry_run = *dry_run](const json::object* stored) -> absl::StatusOr<WritePlan> {
+        if (stored == nullptr && may_create) {
+          request->warnings.resize(std::min(request->warnings.size(), request->decoding_warnings));
+          KEEL_RETURN_IF_ERROR(MayCreate(*request));
+          KEEL_ASSIGN_OR_RETURN(json::object made, change({}));
+          WritePlan plan{.object = std::move(made)};
+          KEEL_RETURN_IF_ERROR(PrepareToCreate(*request, *kind, plan.object));
+          MakeNew(*kind, plan.object);
+          KEEL_RETURN_IF_ERROR(Admit(*request, kind, dry_run, plan.object, nullptr, plan));
+          KEEL_RETURN_IF_ERROR(Reserve(*kind, nullptr, plan));
+          KEEL_RETURN_IF_ERROR(presenter_.ToStored(*kind, plan.object));
+          return plan;
+        }
         if (stored == nullptr) return NotFound(kind->resource(), request->info.name);
         std::optional<json::object> converted;
         if (StringAt(*stored, {"apiVersion"}) != kind->api_version()) {
@@ -70,7 +109,9 @@ void ObjectApi::UpdateWith(RequestPtr request, KindPtr kind, Changed change) {
       },
       [this, request, kind](absl::StatusOr<Written> written) {
         if (!written.ok()) return request->Fail(written.status());
-        if (request->info.subresource != "scale") return Answer(*request, kind, 200, *written);
+        if (request->info.subresource != "scale") {
+          return Answer(*request, kind, written->created ? 201 : 200, *written);
+        }
         auto scale = ScaleBytes(*kind, written->bytes);
         if (!scale.ok()) return request->Fail(scale.status());
         request->SendJsonBytes(200, *std::move(scale));

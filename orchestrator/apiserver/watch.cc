@@ -36,7 +36,7 @@ void ObjectApi::Watch(RequestPtr request, KindPtr kind) {
   auto begin = [this, request, kind, options = *options,
                 selector = *std::move(selector)](absl::Status status) mutable {
     if (!status.ok()) return request->Fail(status);
-    ResourceCache& resource = context_.cache.Resource(kind->resource());
+    ResourceCache& resource = context_.cache.Resource(kind->stored_resource());
     const std::string& version = options.resource_version;
     const bool from_now = version.empty() || version == "0";
     WatchPlan plan;

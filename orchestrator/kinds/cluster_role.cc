@@ -22,6 +22,7 @@ AggregationRule {
 )",
       .columns = {TextColumn("Created At", {"metadata", "creationTimestamp"})},
       .name_rule = Kind::NameRule::kPathSegment,
+      .can_create_by_update = true,
       .check = [](const json::object& object,
                   FieldErrors& errors) { CheckRules(object, false, errors); },
   };

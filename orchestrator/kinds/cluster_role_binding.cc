@@ -18,6 +18,7 @@ ClusterRoleBinding {
 )",
       .columns = BindingColumns(),
       .name_rule = Kind::NameRule::kPathSegment,
+      .can_create_by_update = true,
       .set_defaults = SetBindingDefaults,
       .check = [](const json::object& object,
                   FieldErrors& errors) { CheckBinding(object, false, errors); },

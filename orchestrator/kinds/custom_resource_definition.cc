@@ -251,6 +251,7 @@ CustomResourceDefinitionCondition {
       .columns = {TextColumn("Created At", {"metadata", "creationTimestamp"})},
       .has_status = true,
       .has_generation = true,
+      .can_update_without_version = false,
       .set_defaults = SetDefaults,
       .prepare = Prepare,
       .check = Check,

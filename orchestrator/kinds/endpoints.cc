@@ -72,6 +72,7 @@ EndpointPort atomic {
 }
 )",
       .columns = {CellColumn("Endpoints", "string", 0, EndpointsCell), AgeColumn()},
+      .can_create_by_update = true,
   };
 }
 

@@ -114,6 +114,7 @@ EventSource {
                             "involvedObject.apiVersion", "involvedObject.resourceVersion",
                             "involvedObject.fieldPath", "reason", "reportingComponent", "source",
                             "type"},
+      .can_create_by_update = true,
       .check = Check,
   };
 }

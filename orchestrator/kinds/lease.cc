@@ -42,6 +42,8 @@ LeaseSpec {
 }
 )",
       .columns = {TextColumn("Holder", {"spec", "holderIdentity"}), AgeColumn()},
+      .can_update_without_version = false,
+      .can_create_by_update = true,
       .check = Check,
   };
 }

@@ -104,6 +104,7 @@ LimitRangeItem {
 }
 )",
       .columns = {TextColumn("Created At", {"metadata", "creationTimestamp"})},
+      .can_create_by_update = true,
       .set_defaults = SetDefaults,
       .check = Check,
   };

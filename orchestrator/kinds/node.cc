@@ -191,6 +191,7 @@ NodeFeatures {
                   TextColumn("Container-Runtime", {"status", "nodeInfo", "containerRuntimeVersion"},
                              "<unknown>", 1)},
       .has_status = true,
+      .keeps_status_on_create = true,
       .selectable_fields = {"spec.unschedulable"},
       .prepare =
           [](json::object& object, const json::object* before) {

@@ -58,6 +58,7 @@ PodDisruptionBudgetStatus {
                   IntColumn("Allowed Disruptions", {"status", "disruptionsAllowed"}), AgeColumn()},
       .has_status = true,
       .has_generation = true,
+      .can_update_without_version = false,
       .prepare =
           [](json::object& object, const json::object* before) {
             ResetStatus(object, before,

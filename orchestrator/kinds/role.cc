@@ -17,6 +17,7 @@ Role {
 )",
       .columns = {TextColumn("Created At", {"metadata", "creationTimestamp"})},
       .name_rule = Kind::NameRule::kPathSegment,
+      .can_create_by_update = true,
       .check = [](const json::object& object,
                   FieldErrors& errors) { CheckRules(object, true, errors); },
   };

@@ -327,6 +327,7 @@ PortStatus {
       .has_status = true,
       .selectable_fields = {"spec.clusterIP", "spec.type"},
       .name_rule = Kind::NameRule::kLabel1035,
+      .can_create_by_update = true,
       .set_defaults = SetDefaults,
       .prepare = Prepare,
       .check = Check,

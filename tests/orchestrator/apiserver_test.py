@@ -68,6 +68,60 @@ class ApiServerTest(unittest.TestCase):
         status = self.refused(404, "NotFound", "GET", MAPS + "/life")
         self.assertEqual(status["message"], 'configmaps "life" not found')
 
+    def test_only_nodes_bring_a_status(self):
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        made = self.call("POST", "/api/v1/nodes", {"metadata": {"name": "brings"}, "status": {
+            "capacity": {"cpu": "2"}} | ready})
+        self.assertEqual(made["status"]["capacity"], {"cpu": "2"})
+        self.call("PUT", "/api/v1/nodes/brings", made | {"status": {"capacity": {"cpu": "9"}}})
+        self.assertEqual(self.call("GET", "/api/v1/nodes/brings")["status"], made["status"])
+        made = self.call("POST", PODS, pod("brings") | {"status": {"phase": "Running"} | ready})
+        self.assertEqual((made["status"]["phase"], made["status"].get("conditions")), ("Pending", None))
+        made = self.call("POST", "/api/v1/namespaces", {"metadata": {"name": "brings"}, "status": {"phase": "Terminating"}})
+        self.assertEqual(made["status"]["phase"], "Active")
+
+    def test_put_creates_what_kubernetes_lets_it(self):
+        base = "/api/v1/namespaces/default"
+        port = {"spec": {"ports": [{"port": 80}]}}
+        creates = [(f"{base}/endpoints", {}), (f"{base}/limitranges", {"spec": {"limits": []}}), (f"{base}/services", port),
+                   ("/apis/coordination.k8s.io/v1/namespaces/default/leases", {}),
+                   ("/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles", {}),
+                   ("/apis/rbac.authorization.k8s.io/v1/clusterroles", {})]
+        for path, body in creates:
+            body = {"metadata": {"name": "by-put"}} | body
+            code, text = self.cluster.raw("PUT", f"{path}/by-put?dryRun=All", body)
+            self.assertEqual(code, 201, text)
+            self.refused(404, "NotFound", "GET", f"{path}/by-put")
+            code, text = self.cluster.raw("PUT", f"{path}/by-put", body)
+            self.assertEqual(code, 201, text)
+            made = json.loads(text)
+            self.assertEqual(self.call("GET", f"{path}/by-put"), made)
+            self.assertEqual(self.cluster.raw("PUT", f"{path}/by-put", made)[0], 200)
+            self.call("DELETE", f"{path}/by-put")
+            self.assertIn("Precondition failed: UID", self.refused(409, "Conflict", "PUT", f"{path}/by-put", made)["message"])
+        for path, body in [(MAPS, {}), (PODS, pod("by-put")), (f"{base}/secrets", {}), (f"{base}/serviceaccounts", {}),
+                           ("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", {"addressType": "IPv4", "endpoints": []})]:
+            self.refused(404, "NotFound", "PUT", f"{path}/by-put", {"metadata": {"name": "by-put"}} | body)
+        # Nor does a subresource make what it is part of.
+        self.refused(404, "NotFound", "PUT", f"{base}/services/by-put/status", {"metadata": {"name": "by-put"}} | port)
+
+    def test_some_kinds_are_updated_with_their_version_only(self):
+        leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+        budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+        budget = {"metadata": {"name": "versioned"}, "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"a": "b"}}}}
+        for path, body, named in [(leases, {"metadata": {"name": "versioned"}}, "Lease.coordination.k8s.io"),
+                                  (budgets, budget, "PodDisruptionBudget.policy")]:
+            made = self.call("POST", path, body)
+            status = self.refused(422, "Invalid", "PUT", f"{path}/versioned", body)
+            self.assertEqual(status["message"], f'{named} "versioned" is invalid: metadata.resourceVersion: '
+                                                "Invalid value: 0x0: must be specified for an update")
+            self.call("PUT", f"{path}/versioned", made)
+            # A patch need not name it.
+            self.call("PATCH", f"{path}/versioned", {"metadata": {"labels": {"x": "y"}}},
+                      content_type="application/merge-patch+json")
+        self.call("POST", MAPS, config_map("unversioned", a="1"))
+        self.call("PUT", MAPS + "/unversioned", config_map("unversioned", a="2"))
+
     def test_generated_names_and_dry_run(self):
         for _ in range(3):
             made = self.call("POST", MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "g-"}})
@@ -210,6 +264,9 @@ class ApiServerTest(unittest.TestCase):
         self.assertEqual(self.call("POST", toys, toy)["spec"]["size"], 3)
         self.refused(422, "Invalid", "POST", toys,
                      toy | {"metadata": {"name": "bad"}, "spec": {"size": "big"}})
+        self.assertIn("must be specified for an update",
+                      self.refused(422, "Invalid", "PUT", toys + "/bear", toy)["message"])
+        self.refused(404, "NotFound", "PUT", toys + "/none", toy | {"metadata": {"name": "none"}})
         self.cluster.kubectl("delete", "crd", "toys.example.com", "--timeout=20s")
         self.refused(404, "NotFound", "GET", toys)
 
