@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "base/strings.h"
 
 namespace keel::bench {
@@ -19,6 +20,16 @@ namespace json = orchestrator::json;
 const Resource& Pods() {
   static const auto* resource = new Resource{"", "v1", "pods"};
   return *resource;
+}
+
+std::string NameOf(uint32_t pod) { return StrCat("pod-", pod); }
+
+// 0 of what NameOf did not make.
+uint32_t NumberOf(std::string_view name) {
+  const size_t dash = name.rfind('-');
+  uint32_t pod = 0;
+  if (dash == name.npos || !absl::SimpleAtoi(base::ToAbsl(name.substr(dash + 1)), &pod)) return 0;
+  return pod;
 }
 
 double Ms(int64_t ns) { return static_cast<double>(ns) / 1e6; }
@@ -78,7 +89,7 @@ json::value PodLoad::PodObject(uint32_t pod) const {
   return json::object{{"apiVersion", "v1"},
                       {"kind", "Pod"},
                       {"metadata",
-                       {{"name", StrCat("pod-", pod)},
+                       {{"name", NameOf(pod)},
                         {"namespace", NamespaceOf(pod)},
                         {"labels", {{"load", "pods"}, {"group", group}}}}},
                       {"spec", std::move(spec)}};
@@ -160,7 +171,7 @@ void PodLoad::Pace() {
 void PodLoad::Create(base::TimePoint due) {
   const uint32_t pod = options_.first + next_++;
   ++in_flight_;
-  times_[{NamespaceOf(pod), StrCat("pod-", pod)}].due = due;
+  times_[{NamespaceOf(pod), NameOf(pod)}].due = due;
   client_.Create(Pods(), NamespaceOf(pod), PodObject(pod),
                  [this, weak = std::weak_ptr(alive_), due](absl::StatusOr<json::value> answer) {
                    if (!weak.expired()) Created(due, answer.status());
@@ -204,7 +215,7 @@ void PodLoad::Read() {
     histogram->Record(ns);
     api_ns_.Record(ns);
   };
-  const std::string ns = NamespaceOf(pod), name = StrCat("pod-", pod);
+  const std::string ns = NamespaceOf(pod), name = NameOf(pod);
   if (histogram == &list_ns_) {
     client_.CallBytes("GET", Pods().Path(ns) + "?limit=500", "", "",
                       [done](absl::StatusOr<std::string> answer) { done(answer.status()); });
@@ -226,6 +237,7 @@ void PodLoad::OnPod(const orchestrator::ObjectKey& key, const Info* now) {
     if (found == times_.end()) return;  // Of a run before.
     times = &found->second;
   } else {
+    if (NumberOf(key.name) < options_.first) return;  // Of a run before.
     times = &times_[key];
   }
   const base::TimePoint when = client_.loop().Now();

@@ -26,7 +26,7 @@ struct PodLoadOptions {
   double rate = 0;     // creates a second; 0: as fast as `concurrency` clients can
   uint32_t concurrency = 32;
   uint32_t namespaces = 10;
-  uint32_t first = 0;     // number of the first pod: several runs must not share numbers
+  uint32_t first = 0;     // number of the first pod; pods of lower ones are not counted
   bool affinity = false;  // each pod keeps away from the nodes of its group, and wants a zone
   uint32_t group_size = 100;
   double reads_per_s = 0;

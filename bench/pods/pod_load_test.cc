@@ -104,5 +104,15 @@ TEST_F(PodLoadTest, ObservesPodsOfOthers) {
   EXPECT_TRUE(done_->ok());
 }
 
+TEST_F(PodLoadTest, PodsBelowTheFirstAreOfARunBefore) {
+  Run({.pods = 10, .until = PodLoad::Until::kCreated});
+  load_.reset();
+  done_.reset();
+  Run({.pods = 4, .create = false, .first = 6, .until = PodLoad::Until::kBound});
+  Step(false);
+  ASSERT_TRUE(done_.has_value());
+  EXPECT_EQ(At({"bound"}), 4);
+}
+
 }  // namespace
 }  // namespace keel::bench
