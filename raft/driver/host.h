@@ -102,7 +102,7 @@ struct HostOptions {
   uint64_t host_suspect_ticks = 15;   // without a word from it
 
   uint64_t segment_bytes = 64ull << 20;
-  uint64_t log_memory_bytes = 64ull << 20;  // of entries kept in memory, all groups together
+  uint64_t log_memory_bytes = 32ull << 20;  // of entries kept in memory, all groups together
 
   // The host cannot go on (failed fsync). Once, on `loop`; its groups' on_fatal were called.
   std::function<void(absl::Status)> on_fatal;

@@ -73,7 +73,7 @@ struct NodeOptions {
   // The same in bytes of log, whichever is less: large entries count for more.
   uint64_t log_bytes_max = 1ull << 30;
   uint64_t segment_bytes = 64ull << 20;
-  uint64_t log_memory_bytes = 64ull << 20;      // newest entries kept in memory; others are read
+  uint64_t log_memory_bytes = 32ull << 20;      // newest entries kept in memory; others are read
   uint64_t max_uncommitted_bytes = 1ull << 30;  // of proposals; beyond: ResourceExhausted
 
   // What may be on its way to one peer and not yet acknowledged: kAppend messages, and

@@ -21,7 +21,7 @@ struct LogPlaceOptions {
   uint64_t cluster_id = 0;
   uint64_t member_id = 0;
   uint64_t segment_bytes = 64ull << 20;
-  uint64_t memory_bytes = 64ull << 20;  // of entries' data kept in memory
+  uint64_t memory_bytes = 32ull << 20;  // of entries' data kept in memory
   std::function<uint64_t()> random;     // 64 bits; required
   // The log cannot be written any more. On `loop`, once; no Append ends after it.
   std::function<void(absl::Status)> on_error;
