@@ -14,6 +14,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -62,6 +63,8 @@ class FieldErrors {
   void TooMany(std::string_view field, size_t actual, size_t max);
   // Invalid value: VALUE: expected integer, got string
   void WrongType(std::string_view field, const json::value& value, std::string_view expected);
+
+  void Add(Cause cause) { causes_.push_back(std::move(cause)); }
 
   bool empty() const { return causes_.empty(); }
   const std::vector<Cause>& causes() const { return causes_; }

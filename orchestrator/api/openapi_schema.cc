@@ -1,6 +1,7 @@
 #include "orchestrator/api/openapi_schema.h"
 
 #include "base/strings.h"
+#include "orchestrator/api/value_rules.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -119,6 +120,15 @@ void PutFields(const Schema& schema, json::object& out, const OpenApiDialect& di
   if (schema.atomic) out["x-kubernetes-map-type"] = "atomic";
 }
 
+void PutRules(const Schema& schema, json::object& out, const OpenApiDialect& dialect) {
+  if (schema.rules == nullptr) return;
+  for (const auto& [name, value] : schema.rules->source) {
+    // OpenAPI 2 has none of those that hold schemas, but allOf.
+    if (dialect.version == 2 && !value.is_number()) continue;
+    out[name] = value;
+  }
+}
+
 void PutMarks(const Schema& schema, json::object& out) {
   if (schema.preserve_unknown) out["x-kubernetes-preserve-unknown-fields"] = true;
   if (schema.embedded_resource) out["x-kubernetes-embedded-resource"] = true;
@@ -135,6 +145,7 @@ json::object DefinitionOf(const Schema& type, const OpenApiDialect& dialect) {
   json::object out;
   if (!type.description.empty()) out["description"] = type.description;
   PutFields(type, out, dialect);
+  PutRules(type, out, dialect);
   if (type.preserve_unknown) out["x-kubernetes-preserve-unknown-fields"] = true;
   return out;
 }
@@ -161,6 +172,7 @@ json::object ToOpenApi(const Schema& schema, const OpenApiDialect& dialect) {
     case FieldType::kAny:
       if (schema.preserve_unknown) out["x-kubernetes-preserve-unknown-fields"] = true;
       if (schema.nullable) out["nullable"] = true;
+      PutRules(schema, out, dialect);
       return out;
     case FieldType::kObject:
       PutFields(schema, out, dialect);
@@ -186,6 +198,7 @@ json::object ToOpenApi(const Schema& schema, const OpenApiDialect& dialect) {
       break;
   }
   PutBounds(schema, out);
+  PutRules(schema, out, dialect);
   PutMarks(schema, out);
   if (schema.default_value.has_value()) out["default"] = *schema.default_value;
   return out;

@@ -90,6 +90,7 @@ struct Field {
 
 // A compiled regular expression.
 class Pattern;
+struct ValueRules;
 
 // One node of a schema: a type by its name, or the type of a field with its modifiers.
 struct Schema {
@@ -119,6 +120,8 @@ struct Schema {
   bool duplicates_allowed = false;      // of those keys
   bool merge_scalars = false;           // strategic merge of a list of scalars unites
   bool retain_keys = false;
+  // What else a CRD asks of values here (value_rules.h); null: nothing.
+  std::shared_ptr<const ValueRules> rules{};
   bool atomic = false;  // objects and maps: server-side apply owns them whole
 
   // Whether this or anything below it has a default or is immutable: what has none is not walked.
@@ -156,8 +159,8 @@ class TypeRegistry {
 // A schema from a CustomResourceDefinition's `openAPIV3Schema`; it owns all its parts. Never null:
 // what is wrong is added to `errors` under `path`. Understood are types, properties, items,
 // additionalProperties, required, defaults, nullable, enum, bounds, lengths, pattern and the
-// x-kubernetes- marks of lists, maps, unknown fields and integers or strings. Not evaluated are
-// x-kubernetes-validations (CEL), allOf, anyOf, oneOf, not, multipleOf and counts of properties.
+// x-kubernetes- marks of lists, maps, unknown fields and integers or strings, and what
+// value_rules.h has. Not evaluated are x-kubernetes-validations (CEL).
 std::shared_ptr<const Schema> SchemaFromOpenApi(const json::object& open_api, std::string_view path,
                                                 FieldErrors& errors);
 

@@ -9,6 +9,7 @@
 #include "orchestrator/api/json_compare.h"
 #include "orchestrator/api/pattern.h"
 #include "orchestrator/api/schema.h"
+#include "orchestrator/api/value_rules.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -87,6 +88,10 @@ class Checker {
 
   void Check(const Schema& schema, const json::value& value, const FieldPath& path) {
     if (value.is_null() && (schema.nullable || schema.type == FieldType::kAny)) return;
+    // Of an object they are checked with its members.
+    if (schema.rules != nullptr && schema.type != FieldType::kObject) {
+      schema.rules->Check(value, path, errors_);
+    }
     switch (schema.type) {
       case FieldType::kAny:
         break;
@@ -147,6 +152,7 @@ class Checker {
   }
 
   void CheckMembers(const Schema& schema, const json::object& object, const FieldPath& path) {
+    if (schema.rules != nullptr) schema.rules->Check(object, path, errors_);
     for (const Field& field : schema.fields) {
       const json::value* member = object.if_contains(Name(field.name));
       if (member == nullptr || (member->is_null() && !field.schema->nullable)) {

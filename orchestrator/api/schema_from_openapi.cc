@@ -8,6 +8,7 @@
 #include "orchestrator/api/field_path.h"
 #include "orchestrator/api/pattern.h"
 #include "orchestrator/api/schema.h"
+#include "orchestrator/api/value_rules.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -45,6 +46,7 @@ class Converter {
     if (out.type == FieldType::kMap) Additional(from, path, depth, out);
     if (out.type == FieldType::kList) Items(from, path, depth, out);
     Bounds(from, path, out);
+    out.rules = ValueRules::OfNode(from, path, errors_);
     if (const json::value* value = Find(from, {"default"})) Default(*value, path, out);
     return &out;
   }
