@@ -106,6 +106,7 @@ struct Kind {
   std::function<void(json::object& object, const json::object* before)> prepare{};
   // Beyond the schema.
   std::function<void(const json::object& object, FieldErrors& errors)> check{};
+  std::function<void(const json::object& object, FieldErrors& errors)> check_create{};
   std::function<void(const json::object& object, const json::object& before, FieldErrors& errors)>
       check_update{};
   // Warnings for the client (the Warning header).

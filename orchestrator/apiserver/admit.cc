@@ -156,6 +156,7 @@ absl::Status ObjectApi::Admit(Request& request, const KindPtr& kind, bool dry_ru
   }
   if (errors.empty()) {
     if (kind->check) kind->check(object, errors);
+    if (before == nullptr && kind->check_create) kind->check_create(object, errors);
     if (before != nullptr && kind->check_update) kind->check_update(object, *before, errors);
   }
   if (!errors.empty()) {

@@ -101,7 +101,7 @@ void ObjectApi::Delete(RequestPtr request, KindPtr kind) {
 void ObjectApi::DeleteCollection(RequestPtr request, KindPtr kind) {
   auto options = OptionsOf(*request);
   if (!options.ok()) return request->Fail(options.status());
-  auto selector = ObjectSelector::Parse(*context_.kinds.Stored(*kind), request->info.ns, "",
+  auto selector = ObjectSelector::Parse(*SelectableOf(context_.kinds, kind), request->info.ns, "",
                                         request->info.query.Get("labelSelector"),
                                         request->info.query.Get("fieldSelector"));
   if (!selector.ok()) return request->Fail(selector.status());

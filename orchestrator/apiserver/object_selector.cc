@@ -9,6 +9,12 @@
 
 namespace keel::orchestrator {
 
+std::shared_ptr<const Kind> SelectableOf(const KindRegistry& kinds,
+                                         const std::shared_ptr<const Kind>& kind) {
+  // Of another group the fields have names of its own, in the stored kind's order.
+  return kind->stored_group.has_value() ? kind : kinds.Stored(*kind);
+}
+
 absl::StatusOr<ObjectSelector> ObjectSelector::Parse(const Kind& kind, std::string_view ns,
                                                      std::string_view name,
                                                      std::string_view label_selector,

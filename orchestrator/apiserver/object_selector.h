@@ -4,6 +4,7 @@
 // Immutable; const methods from any thread.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,10 @@
 #include "orchestrator/apiserver/resource_cache.h"
 
 namespace keel::orchestrator {
+
+// The kind whose selectable_fields requests for `kind` may name.
+std::shared_ptr<const Kind> SelectableOf(const KindRegistry& kinds,
+                                         const std::shared_ptr<const Kind>& kind);
 
 class ObjectSelector {
  public:

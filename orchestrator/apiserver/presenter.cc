@@ -56,7 +56,8 @@ json::object RowOf(const Presenter::View& view, json::object object) {
 
 std::string Presenter::View::id() const {
   return base::StrCat(kind->group, "/", kind->version, "/", kind->kind, "/",
-                      static_cast<int>(format.as), "/", format.as_version, "/", include_object);
+                      static_cast<int>(format.as), "/", format.as_version, "/", include_object,
+                      columns_told ? "/rows" : "");
 }
 
 Presenter::View Presenter::ViewOf(std::shared_ptr<const Kind> kind, const OutputFormat& format,
@@ -126,7 +127,8 @@ std::string Presenter::ListHead(const View& view, const json::object& list_metad
     case OutputAs::kTable:
       return base::StrCat(R"({"kind":"Table","apiVersion":")", MetaVersion(view),
                           R"(","metadata":)", metadata, R"(,"columnDefinitions":)",
-                          ToJson(ColumnDefinitions(*view.kind)), R"(,"rows":[)");
+                          view.columns_told ? "null" : ToJson(ColumnDefinitions(*view.kind)),
+                          R"(,"rows":[)");
     case OutputAs::kPartialMetadata:
       return base::StrCat(R"({"kind":"PartialObjectMetadataList","apiVersion":")",
                           MetaVersion(view), R"(","metadata":)", metadata, R"(,"items":[)");

@@ -26,6 +26,7 @@ class Presenter {
     std::shared_ptr<const Kind> stored;  // as they lie in the cache
     OutputFormat format{};
     std::string include_object = "Metadata";  // of tables: None, Metadata, Object
+    bool columns_told = false;  // of tables in a watch: all events but the first leave them out
 
     // The cache's bytes are what goes out.
     bool raw() const {

@@ -64,7 +64,7 @@ void ObjectApi::List(RequestPtr request, KindPtr kind) {
   auto options = ReadOptions::Parse(request->info.query, false);
   if (!options.ok()) return request->Fail(options.status());
   auto selector = ObjectSelector::Parse(
-      *context_.kinds.Stored(*kind), request->info.ns, request->info.name,
+      *SelectableOf(context_.kinds, kind), request->info.ns, request->info.name,
       request->info.query.Get("labelSelector"), request->info.query.Get("fieldSelector"));
   if (!selector.ok()) return request->Fail(selector.status());
   auto read = std::make_shared<PageRead>();

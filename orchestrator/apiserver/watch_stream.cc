@@ -154,6 +154,7 @@ void WatchStream::Send(ChangeType type, const CachedObjectPtr& object) {
   rpc::Message message{std::string(HeadOf(type)), EncodedFor(presenter_, view_, object)};
   message.shared.push_back(Tail());
   sink_->Send(std::move(message));
+  view_.columns_told = true;
 }
 
 void WatchStream::SendBookmark(bool initial_events_end) {
@@ -162,6 +163,7 @@ void WatchStream::SendBookmark(bool initial_events_end) {
   sink_->Send(
       rpc::Message(base::StrCat(R"({"type":"BOOKMARK","object":)",
                                 presenter_.Bookmark(view_, revision, initial_events_end), "}\n")));
+  view_.columns_told = true;
 }
 
 void WatchStream::SendError(const absl::Status& status) {

@@ -72,7 +72,7 @@ class WatchStream final : public rpc::ServerStreamHandler,
   Cache& cache_;
   ResourceCache& resource_;
   const Presenter& presenter_;
-  const Presenter::View view_;
+  Presenter::View view_;
   const ObjectSelector selector_;
   WatchPlan plan_;
   size_t next_initial_ = 0;

@@ -56,6 +56,70 @@ TEST(Event, Columns) {
             "involvedObject.namespace: Invalid value: \"m\": does not match event.namespace");
 }
 
+TEST(Event, HasAnotherShapeInItsOwnGroup) {
+  constexpr char kEvent[] = R"({"apiVersion":"events.k8s.io/v1","kind":"Event",
+      "metadata":{"name":"e","namespace":"n"},"eventTime":"2023-11-14T22:13:00.000000Z",
+      "regarding":{"kind":"Pod","name":"p","namespace":"n","fieldPath":"f"},"type":"Normal",
+      "reportingController":"example.com/c","reportingInstance":"c-1","action":"Act","reason":"R",
+      "note":"up"})";
+  EXPECT_EQ(Create(kEvent), "");
+  EXPECT_EQ(Row(kEvent), "20s | Normal | R | pod/p | f | example.com/c, c-1 | up | 20s | 1 | e");
+  EXPECT_EQ(Create(kEvent, R"({"eventTime":null,"type":"Odd","deprecatedCount":3})"),
+            "eventTime: Required value\n"
+            "type: Invalid value: \"\": has invalid value: Odd\n"
+            "count: Invalid value: \"\": needs to be unset");
+  EXPECT_EQ(Create(kEvent, R"({"action":null,"reportingInstance":null})"),
+            "reportingInstance: Required value\naction: Required value");
+  EXPECT_EQ(Create(kEvent, R"({"regarding":{"namespace":"m"}})"),
+            "involvedObject.namespace: Invalid value: \"m\": does not match event.namespace");
+  EXPECT_EQ(
+      Update(kEvent, R"({"series":{"count":1,"lastObservedTime":"2023-11-14T22:13:10.000000Z"}})"),
+      "series.count: Invalid value: \"\": should be at least 2");
+  EXPECT_EQ(
+      Update(kEvent, R"({"series":{"count":2,"lastObservedTime":"2023-11-14T22:13:10.000000Z"}})"),
+      "");
+  EXPECT_EQ(Update(kEvent, R"({"note":"down"})"),
+            "message: Invalid value: \"down\": field is immutable");
+
+  // Every field comes back from the store as it went there.
+  json::object event = Parse(kEvent);
+  const json::object before = event;
+  const auto kind = KindOf(event);
+  kind->to_stored(event);
+  EXPECT_EQ(StringAt(event, {"involvedObject", "name"}), "p");
+  EXPECT_EQ(StringAt(event, {"message"}), "up");
+  EXPECT_EQ(StringAt(event, {"reportingComponent"}), "example.com/c");
+  kind->from_stored(event);
+  EXPECT_EQ(event, before);
+  EXPECT_EQ(Registry().Stored(*kind)->group, "");
+  EXPECT_EQ(kind->stored_resource(), "events");
+  // Selectors go by position.
+  const auto& stored = Registry().Stored(*kind)->selectable_fields;
+  ASSERT_LE(kind->selectable_fields.size(), stored.size());
+  json::object probe;
+  for (size_t i = 0; i < kind->selectable_fields.size(); ++i) {
+    const std::string& name = kind->selectable_fields[i];
+    const size_t dot = name.find('.');
+    probe[name.substr(0, dot)] = json::value(static_cast<int64_t>(i));
+    json::object converted = probe;
+    kind->to_stored(converted);
+    EXPECT_TRUE(converted.contains(stored[i].substr(0, stored[i].find('.')))) << name;
+    probe.clear();
+  }
+}
+
+TEST(PodTemplate, HoldsATemplate) {
+  constexpr char kTemplates[] = R"({"apiVersion":"v1","kind":"PodTemplate",
+      "metadata":{"name":"t","namespace":"n"},"template":{"metadata":{"labels":{"a":"b"}},
+      "spec":{"containers":[{"name":"c","image":"i"}]}}})";
+  EXPECT_EQ(Create(kTemplates), "");
+  EXPECT_EQ(Row(kTemplates), "t | c | i | a=b");
+  EXPECT_EQ(Create(kTemplates, R"({"template":null})"), "template: Required value");
+  EXPECT_EQ(
+      Create(kTemplates, R"({"template":{"spec":{"containers":[{"image":null}]}}})").substr(0, 27),
+      "template.spec.containers[0]");
+}
+
 TEST(Data, IsCheckedAndMayBeImmutable) {
   EXPECT_NE(Create(Object("v1", "ConfigMap", R"("data":{"a/b":"c"})"))
                 .find("data[a/b]: Invalid value: \"a/b\": a valid config key must consist of"),

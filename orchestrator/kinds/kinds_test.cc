@@ -34,6 +34,11 @@ const std::vector<std::string>& Examples() {
       Simple("v1", "Endpoints", ""),
       Simple("v1", "ServiceAccount", ""),
       Simple("v1", "Event", R"("involvedObject":{"namespace":"n"})"),
+      Simple("events.k8s.io/v1", "Event",
+             R"("eventTime":"2026-11-23T07:06:47.000001Z","regarding":{"namespace":"n"},)"
+             R"("reportingController":"c","reportingInstance":"c-1","action":"a","reason":"R",)"
+             R"("note":"n","type":"Normal")"),
+      Simple("v1", "PodTemplate", base::StrCat(R"("template":)", kTemplate)),
       Simple("v1", "ReplicationController", base::StrCat(R"("spec":{"template":)", kTemplate, "}")),
       Simple("v1", "ResourceQuota", ""),
       Simple("v1", "LimitRange", R"("spec":{"limits":[{"type":"Container","max":{"cpu":"1"}}]})"),
@@ -259,8 +264,8 @@ TEST(Kinds, HaveKubernetesShortNames) {
   for (const auto& kind : Registry().All()) {
     for (const std::string& name : kind->short_names) {
       const std::string& before = short_names[name];
-      EXPECT_TRUE(before.empty() || before == kind->resource()) << name;
-      short_names[name] = kind->resource();
+      EXPECT_TRUE(before.empty() || before == kind->stored_resource()) << name;
+      short_names[name] = kind->stored_resource();
     }
     for (const std::string& category : kind->categories) {
       if (category == "all" && kind->version != "v2") all += kind->plural + " ";

@@ -65,6 +65,7 @@ inline std::string Admit(json::object& object, const json::object* before = null
   }
   if (errors.empty()) {
     if (kind->check) kind->check(object, errors);
+    if (before == nullptr && kind->check_create) kind->check_create(object, errors);
     if (before != nullptr && kind->check_update) kind->check_update(object, *before, errors);
   }
   std::string out;

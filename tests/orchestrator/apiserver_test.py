@@ -41,13 +41,13 @@ class ApiServerTest(unittest.TestCase):
         self.assertEqual((status["code"], status["reason"]), (code, reason), status)
         return status
 
-    def watch(self, path, count):
+    def watch(self, path, count, headers=None):
         """The first `count` events."""
         context = ssl.create_default_context(cafile=str(self.cluster.pki.ca))
         context.load_cert_chain(self.cluster.pki.folder / "admin.pem", self.cluster.pki.folder / "admin.key")
         connection = http.client.HTTPSConnection("127.0.0.1", self.cluster.api_ports[0], timeout=20, context=context)
         self.addCleanup(connection.close)
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers or {})
         answer = connection.getresponse()
         self.assertEqual(answer.status, 200)
         return [json.loads(answer.readline()) for _ in range(count)]
@@ -173,6 +173,48 @@ class ApiServerTest(unittest.TestCase):
         events = self.watch(f"{PODS}?watch=1&resourceVersion={since}&labelSelector=app%3Da", 2)
         self.assertEqual([e["type"] for e in events], ["ADDED", "DELETED"])
 
+    def test_tables_in_watches_tell_their_columns_once(self):
+        since = self.call("GET", MAPS)["metadata"]["resourceVersion"]
+        for i in range(3):
+            self.call("POST", MAPS, config_map(f"table-{i}", a="1"))
+        events = self.watch(f"{MAPS}?watch=1&resourceVersion={since}", 3,
+                            {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"})
+        tables = [event["object"] for event in events]
+        self.assertEqual([column["name"] for column in tables[0]["columnDefinitions"]], ["Name", "Data", "Age"])
+        self.assertEqual([table["columnDefinitions"] for table in tables[1:]], [None, None])
+        self.assertEqual([table["rows"][0]["cells"][0] for table in tables], ["table-0", "table-1", "table-2"])
+
+    def test_events_have_two_shapes(self):
+        core, other = "/api/v1/namespaces/default/events", "/apis/events.k8s.io/v1/namespaces/default/events"
+        new = {"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "new"}, "note": "hello",
+               "eventTime": "2026-11-23T10:00:00.000001Z", "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
+               "reportingController": "c", "reportingInstance": "c-1", "action": "Act", "reason": "R", "type": "Normal"}
+        made = self.call("POST", other, new)
+        self.assertEqual((made["note"], made["apiVersion"]), ("hello", "events.k8s.io/v1"))
+        seen = self.call("GET", core + "/new")
+        self.assertEqual((seen["message"], seen["involvedObject"]["name"], seen["reportingComponent"], seen["apiVersion"]),
+                         ("hello", "p", "c", "v1"))
+        self.assertEqual(seen["metadata"], made["metadata"])
+        self.call("POST", core, {"metadata": {"name": "old"}, "message": "bye", "reason": "R", "count": 2,
+                                 "involvedObject": {"kind": "Pod", "name": "q", "namespace": "default"},
+                                 "source": {"component": "k"}, "lastTimestamp": "2026-11-23T10:00:00Z"})
+        seen = self.call("GET", other + "/old")
+        self.assertEqual((seen["note"], seen["regarding"]["name"], seen["deprecatedCount"], seen["deprecatedSource"]),
+                         ("bye", "q", 2, {"component": "k"}))
+        self.assertNotIn("message", seen)
+        chosen = self.call("GET", other + "?fieldSelector=regarding.name%3Dq")["items"]
+        self.assertEqual([event["metadata"]["name"] for event in chosen], ["old"])
+        self.refused(400, "BadRequest", "GET", other + "?fieldSelector=involvedObject.name%3Dq")
+        patched = self.call("PATCH", other + "/new", {"series": {"count": 2, "lastObservedTime": "2026-11-23T10:01:00.000000Z"}},
+                            content_type="application/merge-patch+json")
+        self.assertEqual(self.call("GET", core + "/new")["series"], patched["series"])
+        events = self.watch(f"{other}?watch=1&resourceVersion={made['metadata']['resourceVersion']}", 2)
+        self.assertEqual([(event["type"], event["object"]["note"]) for event in events], [("ADDED", "bye"), ("MODIFIED", "hello")])
+        self.refused(422, "Invalid", "POST", other, new | {"metadata": {"name": "bad"}, "deprecatedCount": 1})
+        self.assertIn("pod/q", self.cluster.kubectl("get", "events.events.k8s.io"))
+        self.call("DELETE", other + "/new")
+        self.refused(404, "NotFound", "GET", core + "/new")
+
     def test_watch_lists_end_with_a_bookmark(self):
         self.call("POST", PODS, pod("initial"))
         events = self.watch(f"{PODS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&"
@@ -257,7 +299,11 @@ class ApiServerTest(unittest.TestCase):
                      "names": {"plural": "toys", "singular": "toy", "kind": "Toy", "listKind": "ToyList"},
                      "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
                          "type": "object", "properties": {"spec": {"type": "object", "properties": {
-                             "size": {"type": "integer", "default": 3}}}}}}}]}})
+                             "size": {"type": "integer", "default": 3}, "red": {"type": "integer"},
+                             "blue": {"type": "integer"}}, "oneOf": [{"not": {"required": ["red"]}},
+                                                                     {"required": ["red", "blue"]},
+                                                                     {"not": {"required": ["green"]},
+                                                                      "required": ["red", "blue"]}]}}}}}]}})
         self.cluster.kubectl("wait", "--for=condition=Established", "crd/toys.example.com", "--timeout=10s")
         toys = "/apis/example.com/v1/namespaces/default/toys"
         toy = {"apiVersion": "example.com/v1", "kind": "Toy", "metadata": {"name": "bear"}, "spec": {}}
@@ -267,6 +313,9 @@ class ApiServerTest(unittest.TestCase):
         self.assertIn("must be specified for an update",
                       self.refused(422, "Invalid", "PUT", toys + "/bear", toy)["message"])
         self.refused(404, "NotFound", "PUT", toys + "/none", toy | {"metadata": {"name": "none"}})
+        status = self.refused(422, "Invalid", "POST", toys, toy | {"metadata": {"name": "both"}, "spec": {"red": 1, "blue": 1}})
+        self.assertEqual(status["message"], 'Toy.example.com "both" is invalid: <nil>: Invalid value: "": "spec" must validate '
+                                            "one and only one schema (oneOf). Found 2 valid alternatives")
         self.cluster.kubectl("delete", "crd", "toys.example.com", "--timeout=20s")
         self.refused(404, "NotFound", "GET", toys)
 

@@ -266,6 +266,27 @@ class KubectlCases(ClusterCase):
         self.wait("the pod that does not fit says why", lambda: re.search(
             r"FailedScheduling.*0/3 nodes are available: .*Insufficient cpu", self.k("describe", "pod/huge")))
 
+    def test_events_in_both_groups_and_pod_templates(self):
+        self.k("run", "quick", "--image=x")
+        self.wait("it is placed", lambda: "Scheduled" in self.k("get", "events"))
+        self.assertRegex(self.k("get", "events.events.k8s.io"), r"LAST SEEN\s+TYPE\s+REASON\s+OBJECT\s+MESSAGE\n(.*\n)*"
+                                                                r".*Scheduled\s+pod/quick\s+Successfully assigned")
+        self.assertIn("quick", self.k("get", "events.v1.events.k8s.io", "-o", "jsonpath={.items[*].regarding.name}"))
+        if self.version == "1.35":
+            self.assertRegex(self.k("events", "--for=pod/quick"), r"Scheduled\s+Pod/quick")
+        self.apply("""
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: shape}
+template:
+  metadata: {labels: {app: shape}}
+  spec: {containers: [{name: c, image: nginx:1.26}]}
+""")
+        self.assertEqual(columns(self.k("get", "podtemplates")), [["NAME", "CONTAINERS", "IMAGES", "POD LABELS"],
+                                                                  ["shape", "c", "nginx:1.26", "app=shape"]])
+        self.k("label", "podtemplate", "shape", "x=y")
+        self.assertIn("template", self.k("explain", "podtemplate"))
+
     def test_explain(self):
         self.assertRegex(self.k("explain", "deployment.spec.strategy.rollingUpdate.maxSurge"), "(?i)maxSurge")
         pod = self.k("explain", "pod.spec.containers")
