@@ -107,13 +107,19 @@ TEST_F(BadInputTest, HttpRequestsMayBePipelinedAndCut) {
 }
 
 TEST_F(BadInputTest, LargeHttpHeadersAndBodiesAreRefused) {
-  Start({.max_header_list_bytes = 4000, .max_http_body_bytes = 1000});
+  Start({.max_header_list_bytes = 4000,
+         .max_http_body_bytes = 1000,
+         .http_too_large = "{}",
+         .http_too_large_type = "application/json"});
   RawSocket headers(echo_->port);
   headers.Write("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(5000, 'x') + "\r\n\r\n");
   EXPECT_EQ(headers.Read(kLongMs).substr(0, 12), "HTTP/1.1 431");
   RawSocket body(echo_->port);
   body.Write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
-  EXPECT_EQ(body.Read(kLongMs).substr(0, 12), "HTTP/1.1 413");
+  const std::string refused = body.Read(kLongMs);
+  EXPECT_EQ(refused.substr(0, 12), "HTTP/1.1 413");
+  EXPECT_NE(refused.find("application/json"), std::string::npos) << refused;
+  EXPECT_TRUE(refused.ends_with("\r\n\r\n{}")) << refused;
   ExpectStillServing();
 }
 

@@ -114,7 +114,10 @@ class Http1Connection final : public ServerMember,
     version_ = 11;
     head_ = false;
     if (error == http::error::body_limit) {
-      Write({.status = 413, .body = "413 Request Entity Too Large"});
+      const ServerOptions& options = loop_->registry->options;
+      Write({.status = 413,
+             .content_type = options.http_too_large_type,
+             .body = options.http_too_large});
     } else if (error == http::error::header_limit) {
       Write({.status = 431, .body = "431 Request Header Fields Too Large"});
     } else {

@@ -54,8 +54,10 @@ struct ServerOptions {
   // Request headers of one call, names and values; more ends the call with
   // ResourceExhausted.
   uint32_t max_header_list_bytes = 64 * 1024;
-  // Body of a plain HTTP request; more is answered 413.
+  // Body of a plain HTTP request; more is answered 413, with `http_too_large` as the body.
   size_t max_http_body_bytes = 2 * 1024 * 1024;
+  std::string http_too_large = "413 Request Entity Too Large";
+  std::string http_too_large_type = "text/plain; charset=utf-8";
   uint32_t max_concurrent_streams = UINT32_MAX;  // per connection
 
   // Receive windows of flow control.

@@ -306,7 +306,9 @@ void ServerConnection::TakeData(ServerStream& stream, std::string_view data) {
       Consume(stream, data.size());
       if (stream.call == nullptr || stream.out_finished) return;
       if (stream.http->body.size() + data.size() > options_.max_http_body_bytes) {
-        return RespondHttp(*stream.call, {.status = 413, .body = "request body too large\n"});
+        return RespondHttp(*stream.call, {.status = 413,
+                                          .content_type = options_.http_too_large_type,
+                                          .body = options_.http_too_large});
       }
       stream.http->body.append(data);
       return;

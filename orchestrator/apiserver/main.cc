@@ -15,6 +15,7 @@
 #include "base/strings.h"
 #include "base/tls/context.h"
 #include "base/tls/self_signed.h"
+#include "orchestrator/api/error.h"
 #include "orchestrator/apiserver/access/gates.h"
 #include "orchestrator/apiserver/api_server.h"
 #include "orchestrator/apiserver/dashboard/dashboard.h"
@@ -101,6 +102,10 @@ absl::Status Run(const ApiServerFlags& flags) {
   }
   rpc::ServerOptions rpc_options;
   rpc_options.max_http_body_bytes = kMaxBodyBytes;
+  const absl::Status too_large =
+      TooLarge(base::StrCat("Request entity too large: limit is ", kMaxBodyBytes));
+  rpc_options.http_too_large = ToJson(ApiErrorOf(too_large).ToJson());
+  rpc_options.http_too_large_type = "application/json";
   rpc::Server listener({&loop}, rpc_options);
   listener.SetHttpHandler([&server](rpc::HttpRequest request, rpc::HttpRespond respond) {
     if (auto page = Dashboard::Page(request.path)) return std::move(respond)(*std::move(page));

@@ -141,6 +141,21 @@ class ApiServerTest(unittest.TestCase):
         self.refused(406, "NotAcceptable", "GET", MAPS, headers={"Accept": "text/html"})
         self.refused(404, "NotFound", "GET", "/api/v1/nonsense")
 
+    def test_bodies_have_a_limit(self):
+        context = ssl.create_default_context(cafile=str(self.cluster.pki.ca))
+        context.load_cert_chain(self.cluster.pki.folder / "admin.pem", self.cluster.pki.folder / "admin.key")
+        connection = http.client.HTTPSConnection("127.0.0.1", self.cluster.api_ports[0], timeout=20, context=context)
+        self.addCleanup(connection.close)
+        connection.putrequest("POST", MAPS)
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(3 * 1024 * 1024 + 1))
+        connection.endheaders()
+        answer = connection.getresponse()
+        status = json.loads(answer.read())
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (413, "application/json"))
+        self.assertEqual((status["kind"], status["code"], status["reason"], status["message"]), (
+            "Status", 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"))
+
     def test_pages_are_of_one_revision(self):
         for i in range(25):
             self.call("POST", MAPS, config_map(f"page-{i:02}") | {"metadata": {"name": f"page-{i:02}", "labels": {"t": "p"}}})
