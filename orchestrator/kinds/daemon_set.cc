@@ -1,6 +1,7 @@
 #include "orchestrator/kinds/common/columns.h"
 #include "orchestrator/kinds/common/pod_spec.h"
 #include "orchestrator/kinds/common/prepare.h"
+#include "orchestrator/kinds/common/types.h"
 #include "orchestrator/kinds/common/workload_check.h"
 
 namespace keel::orchestrator {
@@ -79,15 +80,7 @@ DaemonSetStatus {
   collisionCount           int32  -- Makes names of revisions that collided differ.
   conditions               [DaemonSetCondition] key(type) dups  -- Aspects of its state.
 }
-# One aspect of a DaemonSet's state.
-DaemonSetCondition {
-  type!               string         -- Which aspect.
-  status!             string         -- True, False or Unknown.
-  lastTransitionTime  time nullable  -- When the status last changed.
-  reason              string         -- Why, as one word for programs.
-  message             string         -- Why, for people.
-}
-)",
+)" + ConditionType("DaemonSet"),
       .columns = Join(
           {IntColumn("Desired", {"status", "desiredNumberScheduled"}),
            IntColumn("Current", {"status", "currentNumberScheduled"}),

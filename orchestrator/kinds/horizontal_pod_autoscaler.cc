@@ -1,6 +1,7 @@
 #include "orchestrator/kinds/common/autoscaling.h"
 #include "orchestrator/kinds/common/columns.h"
 #include "orchestrator/kinds/common/prepare.h"
+#include "orchestrator/kinds/common/types.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -165,15 +166,7 @@ MetricValueStatus {
   averageValue        quantity  -- The amount for each pod.
   averageUtilization  int32     -- The percentage of what pods ask for.
 }
-# One aspect of a HorizontalPodAutoscaler's state.
-HorizontalPodAutoscalerCondition {
-  type!               string         -- Which aspect.
-  status!             string         -- True, False or Unknown.
-  lastTransitionTime  time nullable  -- When the status last changed.
-  reason              string         -- Why, as one word for programs.
-  message             string         -- Why, for people.
-}
-)",
+)" + ConditionType("HorizontalPodAutoscaler"),
       .columns = {CellColumn("Reference", "string", 0, ReferenceCell),
                   CellColumn("Targets", "string", 0,
                              [](const json::object& object, absl::Time) -> json::value {

@@ -1,5 +1,6 @@
 #include "orchestrator/kinds/common/columns.h"
 #include "orchestrator/kinds/common/prepare.h"
+#include "orchestrator/kinds/common/types.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -45,15 +46,7 @@ NamespaceStatus {
   phase       string                           -- Active or Terminating.
   conditions  [NamespaceCondition] key(type) dups   -- What holds up its end.
 }
-# What holds up the end of a namespace.
-NamespaceCondition {
-  type!               string         -- Which aspect.
-  status!             string         -- True, False or Unknown.
-  lastTransitionTime  time nullable  -- When the status last changed.
-  reason              string         -- Why, as one word for programs.
-  message             string         -- Why, for people.
-}
-)",
+)" + ConditionType("Namespace"),
       .columns = {TextColumn("Status", {"status", "phase"}), AgeColumn()},
       .has_status = true,
       .selectable_fields = {"status.phase"},

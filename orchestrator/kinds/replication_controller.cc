@@ -1,6 +1,7 @@
 #include "orchestrator/kinds/common/columns.h"
 #include "orchestrator/kinds/common/pod_spec.h"
 #include "orchestrator/kinds/common/prepare.h"
+#include "orchestrator/kinds/common/types.h"
 #include "orchestrator/kinds/common/workload_check.h"
 
 namespace keel::orchestrator {
@@ -60,15 +61,7 @@ ReplicationControllerStatus {
   observedGeneration    int64  -- The generation that the status is about.
   conditions            [ReplicationControllerCondition] key(type) dups  -- Aspects of its state.
 }
-# One aspect of a ReplicationController's state.
-ReplicationControllerCondition {
-  type!               string         -- Which aspect.
-  status!             string         -- True, False or Unknown.
-  lastTransitionTime  time nullable  -- When the status last changed.
-  reason              string         -- Why, as one word for programs.
-  message             string         -- Why, for people.
-}
-)",
+)" + ConditionType("ReplicationController"),
       .columns = Join(
           {IntColumn("Desired", {"spec", "replicas"}), IntColumn("Current", {"status", "replicas"}),
            IntColumn("Ready", {"status", "readyReplicas"}), AgeColumn()},

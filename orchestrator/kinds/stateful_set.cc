@@ -2,6 +2,7 @@
 #include "orchestrator/kinds/common/columns.h"
 #include "orchestrator/kinds/common/pod_spec.h"
 #include "orchestrator/kinds/common/prepare.h"
+#include "orchestrator/kinds/common/types.h"
 #include "orchestrator/kinds/common/workload_check.h"
 
 namespace keel::orchestrator {
@@ -132,15 +133,7 @@ StatefulSetStatus {
   conditions          [StatefulSetCondition] key(type) dups  -- Aspects of its state.
   availableReplicas   int32   -- How many of them have been ready for long enough.
 }
-# One aspect of a StatefulSet's state.
-StatefulSetCondition {
-  type!               string         -- Which aspect.
-  status!             string         -- True, False or Unknown.
-  lastTransitionTime  time nullable  -- When the status last changed.
-  reason              string         -- Why, as one word for programs.
-  message             string         -- Why, for people.
-}
-)",
+)" + ConditionType("StatefulSet"),
       .columns =
           Join({CellColumn("Ready", "string", 0, ReadyCell), AgeColumn()}, ContainerColumns()),
       .has_status = true,

@@ -51,38 +51,6 @@ Column SubjectsColumn(std::string name, std::string kind) {
       });
 }
 
-}  // namespace
-
-void CheckRules(const json::object& role, bool namespaced, FieldErrors& errors) {
-  size_t i = 0;
-  for (const json::value& rule : ArrayAt(role, {"rules"})) {
-    const std::string field = base::StrCat("rules[", i++, "]");
-    if (ArrayAt(rule, {"verbs"}).empty()) {
-      errors.Required(field + ".verbs", "verbs must contain at least one value");
-    }
-    const json::array& paths = ArrayAt(rule, {"nonResourceURLs"});
-    const json::array& groups = ArrayAt(rule, {"apiGroups"});
-    const json::array& resources = ArrayAt(rule, {"resources"});
-    if (!paths.empty()) {
-      if (namespaced) {
-        errors.InvalidValue(field + ".nonResourceURLs", paths,
-                            "namespaced rules cannot apply to non-resource URLs");
-      }
-      if (!groups.empty() || !resources.empty() || !ArrayAt(rule, {"resourceNames"}).empty()) {
-        errors.InvalidValue(field + ".nonResourceURLs", paths,
-                            "rules cannot apply to both regular resources and non-resource URLs");
-      }
-      continue;
-    }
-    if (groups.empty()) {
-      errors.Required(field + ".apiGroups", "resource rules must supply at least one api group");
-    }
-    if (resources.empty()) {
-      errors.Required(field + ".resources", "resource rules must supply at least one resource");
-    }
-  }
-}
-
 void SetBindingDefaults(json::object& binding) {
   json::array* subjects = ArrayIn(binding, {"subjects"});
   if (subjects == nullptr) return;
@@ -144,6 +112,61 @@ std::vector<Column> BindingColumns() {
                      }),
           AgeColumn(), SubjectsColumn("Users", "User"), SubjectsColumn("Groups", "Group"),
           SubjectsColumn("ServiceAccounts", "ServiceAccount")};
+}
+
+}  // namespace
+
+void CheckRules(const json::object& role, bool namespaced, FieldErrors& errors) {
+  size_t i = 0;
+  for (const json::value& rule : ArrayAt(role, {"rules"})) {
+    const std::string field = base::StrCat("rules[", i++, "]");
+    if (ArrayAt(rule, {"verbs"}).empty()) {
+      errors.Required(field + ".verbs", "verbs must contain at least one value");
+    }
+    const json::array& paths = ArrayAt(rule, {"nonResourceURLs"});
+    const json::array& groups = ArrayAt(rule, {"apiGroups"});
+    const json::array& resources = ArrayAt(rule, {"resources"});
+    if (!paths.empty()) {
+      if (namespaced) {
+        errors.InvalidValue(field + ".nonResourceURLs", paths,
+                            "namespaced rules cannot apply to non-resource URLs");
+      }
+      if (!groups.empty() || !resources.empty() || !ArrayAt(rule, {"resourceNames"}).empty()) {
+        errors.InvalidValue(field + ".nonResourceURLs", paths,
+                            "rules cannot apply to both regular resources and non-resource URLs");
+      }
+      continue;
+    }
+    if (groups.empty()) {
+      errors.Required(field + ".apiGroups", "resource rules must supply at least one api group");
+    }
+    if (resources.empty()) {
+      errors.Required(field + ".resources", "resource rules must supply at least one resource");
+    }
+  }
+}
+
+Kind BindingKindOf(const BindingKind& binding) {
+  return {
+      .group = kGroup,
+      .version = "v1",
+      .kind = binding.kind,
+      .plural = binding.plural,
+      .namespaced = binding.namespaced,
+      .types = base::StrCat("# ", binding.purpose, "\n", binding.kind, R"( {
+  subjects  [Subject] atomic  -- Who.
+  roleRef!  RoleRef           -- The role; cannot be changed.
+}
+)"),
+      .columns = BindingColumns(),
+      .name_rule = Kind::NameRule::kPathSegment,
+      .can_create_by_update = true,
+      .set_defaults = SetBindingDefaults,
+      .check = [namespaced = binding.namespaced](
+                   const json::object& object,
+                   FieldErrors& errors) { CheckBinding(object, namespaced, errors); },
+      .check_update = CheckBindingUpdate,
+  };
 }
 
 }  // namespace keel::orchestrator

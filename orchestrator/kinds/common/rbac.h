@@ -1,6 +1,8 @@
 // What the kinds of role-based access control share.
 #pragma once
 
+#include <string>
+
 #include "orchestrator/kinds/common/columns.h"
 
 namespace keel::orchestrator {
@@ -10,10 +12,12 @@ extern const char kRbacTypes[];  // PolicyRule, RoleRef, Subject
 // Rules of a role; those of a namespace cannot name paths.
 void CheckRules(const json::object& role, bool namespaced, FieldErrors& errors);
 
-void SetBindingDefaults(json::object& binding);
-void CheckBinding(const json::object& binding, bool namespaced, FieldErrors& errors);
-void CheckBindingUpdate(const json::object& binding, const json::object& before,
-                        FieldErrors& errors);
-std::vector<Column> BindingColumns();
+struct BindingKind {
+  std::string kind, plural;
+  bool namespaced;      // and so may name a Role
+  std::string purpose;  // a sentence
+};
+// RoleBinding or ClusterRoleBinding.
+Kind BindingKindOf(const BindingKind& binding);
 
 }  // namespace keel::orchestrator

@@ -1,6 +1,9 @@
 // The texts of types (schema.h) that several kinds use, by noun.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 namespace keel::orchestrator {
 
 extern const char kMetaTypes[];       // ObjectMeta, LabelSelector, references, conditions
@@ -12,5 +15,8 @@ extern const char kClaimTypes[];      // PersistentVolumeClaimSpec and its statu
 extern const char kPlacementTypes[];  // Affinity, Toleration, TopologySpreadConstraint, ...
 extern const char kPodTypes[];        // PodSpec, PodTemplateSpec
 extern const char kPodStatusTypes[];  // PodStatus, ContainerStatus
+
+// KINDCondition: one aspect of an object's state, in the form that most kinds have.
+std::string ConditionType(std::string_view kind);
 
 }  // namespace keel::orchestrator

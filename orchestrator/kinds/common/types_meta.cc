@@ -1,3 +1,4 @@
+#include "base/strings.h"
 #include "orchestrator/kinds/common/types.h"
 
 namespace keel::orchestrator {
@@ -169,5 +170,16 @@ TokenRequestStatus {
   expirationTimestamp!  time    -- When it ends.
 }
 )";
+
+std::string ConditionType(std::string_view kind) {
+  return base::StrCat("# One aspect of a ", kind, "'s state.\n", kind, R"(Condition {
+  type!               string         -- Which aspect.
+  status!             string         -- True, False or Unknown.
+  lastTransitionTime  time nullable  -- When the status last changed.
+  reason              string         -- Why, as one word for programs.
+  message             string         -- Why, for people.
+}
+)");
+}
 
 }  // namespace keel::orchestrator
