@@ -135,26 +135,16 @@ TEST(Table, HasColumnsAndRows) {
                     "spec":{"color":"red","size":3}})")
           ->as_object();
   const absl::Time now = absl::FromUnixSeconds(1'700'000'000 + 61);
-  TableBuilder table(kind, TableBuilder::Include::kMetadata, now);
-  table.AddRow(toy);
-  const json::object out = std::move(table).Finish({{"resourceVersion", "7"}});
   EXPECT_EQ(
-      ToJson(out),
-      R"({"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"7"},)"
-      R"("columnDefinitions":[)"
-      R"({"name":"Name","type":"string","format":"name","description":"Unique within a namespace for this kind of object.","priority":0},)"
+      ToJson(ColumnDefinitions(kind)),
+      R"([{"name":"Name","type":"string","format":"name","description":"Unique within a namespace for this kind of object.","priority":0},)"
       R"({"name":"Color","type":"string","format":"","description":"","priority":0},)"
       R"({"name":"Size","type":"string","format":"","description":"","priority":1},)"
-      R"({"name":"Age","type":"string","format":"","description":"How long ago the object was created.","priority":0}],)"
-      R"("rows":[{"cells":["t","red","3","61s"],"object":{"kind":"PartialObjectMetadata",)"
-      R"("apiVersion":"meta.k8s.io/v1","metadata":{"name":"t","creationTimestamp":"2023-11-14T22:13:20Z"}}}]})");
-  TableBuilder none(kind, TableBuilder::Include::kNone, now);
-  none.AddRow(toy);
-  const json::object bare = std::move(none).Finish({}, false);
-  EXPECT_TRUE(bare.at("columnDefinitions").is_null());
-  EXPECT_FALSE(bare.at("rows").as_array()[0].as_object().contains("object"));
-  EXPECT_EQ(TableBuilder::ParseInclude("None"), TableBuilder::Include::kNone);
-  EXPECT_EQ(TableBuilder::ParseInclude("Some"), std::nullopt);
+      R"({"name":"Age","type":"string","format":"","description":"How long ago the object was created.","priority":0}])");
+  EXPECT_EQ(ToJson(TableCells(kind, toy, now)), R"(["t","red","3","61s"])");
+  EXPECT_EQ(
+      ToJson(PartialMetadata(toy, "meta.k8s.io/v1")),
+      R"({"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"t","creationTimestamp":"2023-11-14T22:13:20Z"}})");
 }
 
 std::string Complaint(const Kind& kind, std::string_view object, std::string_view before = "") {

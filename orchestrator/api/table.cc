@@ -1,61 +1,45 @@
 #include "orchestrator/api/table.h"
 
-#include <utility>
+#include <vector>
 
 namespace keel::orchestrator {
+namespace {
 
-std::optional<TableBuilder::Include> TableBuilder::ParseInclude(std::string_view text) {
-  if (text.empty() || text == "Metadata") return Include::kMetadata;
-  if (text == "None") return Include::kNone;
-  if (text == "Object") return Include::kObject;
-  return std::nullopt;
+std::vector<const Column*> ColumnsOf(const Kind& kind) {
+  static const Column name = NameColumn();
+  std::vector<const Column*> columns;
+  columns.reserve(kind.columns.size() + 1);
+  if (kind.name_column_first) columns.push_back(&name);
+  for (const Column& column : kind.columns) columns.push_back(&column);
+  return columns;
 }
 
-TableBuilder::TableBuilder(const Kind& kind, Include include, absl::Time now)
-    : name_(NameColumn()), include_(include), now_(now) {
-  if (kind.name_column_first) columns_.push_back(&name_);
-  for (const Column& column : kind.columns) columns_.push_back(&column);
+}  // namespace
+
+json::array ColumnDefinitions(const Kind& kind) {
+  json::array out;
+  for (const Column* column : ColumnsOf(kind)) {
+    out.push_back(json::object{{"name", column->name},
+                               {"type", column->type},
+                               {"format", column->format},
+                               {"description", column->description},
+                               {"priority", column->priority}});
+  }
+  return out;
 }
 
-void TableBuilder::AddRow(const json::object& object) {
+json::array TableCells(const Kind& kind, const json::object& object, absl::Time now) {
   json::array cells;
-  cells.reserve(columns_.size());
-  for (const Column* column : columns_) cells.push_back(column->cell(object, now_));
-  json::object row;
-  row["cells"] = std::move(cells);
-  if (include_ == Include::kMetadata) row["object"] = PartialMetadata(object);
-  if (include_ == Include::kObject) row["object"] = object;
-  rows_.push_back(std::move(row));
+  for (const Column* column : ColumnsOf(kind)) {
+    cells.push_back(column->cell ? column->cell(object, now) : json::value(""));
+  }
+  return cells;
 }
 
-json::object TableBuilder::Finish(json::object list_metadata, bool headers) && {
-  json::array definitions;
-  if (headers) {
-    for (const Column* column : columns_) {
-      definitions.push_back(json::object{{"name", column->name},
-                                         {"type", column->type},
-                                         {"format", column->format},
-                                         {"description", column->description},
-                                         {"priority", column->priority}});
-    }
-  }
-  json::object table;
-  table["kind"] = "Table";
-  table["apiVersion"] = "meta.k8s.io/v1";
-  table["metadata"] = std::move(list_metadata);
-  if (headers) {
-    table["columnDefinitions"] = std::move(definitions);
-  } else {
-    table["columnDefinitions"] = nullptr;
-  }
-  table["rows"] = std::move(rows_);
-  return table;
-}
-
-json::object PartialMetadata(const json::object& object) {
+json::object PartialMetadata(const json::object& object, std::string_view api_version) {
   json::object partial;
   partial["kind"] = "PartialObjectMetadata";
-  partial["apiVersion"] = "meta.k8s.io/v1";
+  partial["apiVersion"] = json::string_view(api_version.data(), api_version.size());
   partial["metadata"] = ObjectAt(object, {"metadata"});
   return partial;
 }

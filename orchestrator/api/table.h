@@ -1,15 +1,13 @@
-// Tables of meta.k8s.io/v1: what kubectl asks for when it prints lists.
+// What objects look like in a Table of meta.k8s.io, which kubectl asks for when it prints lists.
 //
-//   TableBuilder table(*kind, TableBuilder::Include::kMetadata, now);
-//   for (const json::object& pod : pods) table.AddRow(pod);
-//   json::object answer = std::move(table).Finish({{"resourceVersion", "12"}});
+//   table["columnDefinitions"] = ColumnDefinitions(kind);
+//   row["cells"] = TableCells(kind, pod, now);
+//   row["object"] = PartialMetadata(pod, "meta.k8s.io/v1");
 //
-// The kind must outlive the builder. Not thread-safe.
+// Thread-safe.
 #pragma once
 
-#include <optional>
 #include <string_view>
-#include <vector>
 
 #include "absl/time/time.h"
 #include "orchestrator/api/json.h"
@@ -17,29 +15,10 @@
 
 namespace keel::orchestrator {
 
-class TableBuilder {
- public:
-  // What each row says of its object: nothing, a PartialObjectMetadata, or all of it.
-  enum class Include : uint8_t { kNone, kMetadata, kObject };
-  // Of the request's `includeObject` ("None", "Metadata", "Object"; empty: Metadata). nullopt for
-  // anything else.
-  static std::optional<Include> ParseInclude(std::string_view text);
-
-  TableBuilder(const Kind& kind, Include include, absl::Time now);
-
-  void AddRow(const json::object& object);
-  // `headers` false: without column definitions, as in all but the first event of a watch.
-  json::object Finish(json::object list_metadata, bool headers = true) &&;
-
- private:
-  std::vector<const Column*> columns_;
-  Column name_;
-  Include include_;
-  absl::Time now_;
-  json::array rows_;
-};
-
+json::array ColumnDefinitions(const Kind& kind);
+// The object's row: a cell for each definition.
+json::array TableCells(const Kind& kind, const json::object& object, absl::Time now);
 // An object as PartialObjectMetadata: its metadata alone.
-json::object PartialMetadata(const json::object& object);
+json::object PartialMetadata(const json::object& object, std::string_view api_version);
 
 }  // namespace keel::orchestrator

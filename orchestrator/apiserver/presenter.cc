@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "orchestrator/api/error.h"
+#include "orchestrator/api/table.h"
 
 namespace keel::orchestrator {
 
@@ -13,41 +14,13 @@ std::string MetaVersion(const Presenter::View& view) {
   return base::StrCat("meta.k8s.io/", view.format.as_version);
 }
 
-json::object PartialOf(const json::object& object, std::string_view api_version) {
-  json::object out;
-  out["kind"] = "PartialObjectMetadata";
-  out["apiVersion"] = json::string_view(api_version.data(), api_version.size());
-  out["metadata"] = ObjectAt(object, {"metadata"});
-  return out;
-}
-
-json::value ColumnDefinitions(const Kind& kind) {
-  json::array out;
-  auto add = [&out](const Column& column) {
-    out.push_back(json::object{{"name", column.name},
-                               {"type", column.type},
-                               {"format", column.format},
-                               {"description", column.description},
-                               {"priority", column.priority}});
-  };
-  if (kind.name_column_first) add(NameColumn());
-  for (const Column& column : kind.columns) add(column);
-  return out;
-}
-
 json::object RowOf(const Presenter::View& view, json::object object) {
-  const absl::Time now = absl::Now();
-  json::array cells;
-  if (view.kind->name_column_first) cells.push_back(NameColumn().cell(object, now));
-  for (const Column& column : view.kind->columns) {
-    cells.push_back(column.cell ? column.cell(object, now) : json::value(""));
-  }
   json::object row;
-  row["cells"] = std::move(cells);
+  row["cells"] = TableCells(*view.kind, object, absl::Now());
   if (view.include_object == "Object") {
     row["object"] = std::move(object);
   } else if (view.include_object == "Metadata") {
-    row["object"] = PartialOf(object, MetaVersion(view));
+    row["object"] = PartialMetadata(object, MetaVersion(view));
   }
   return row;
 }
@@ -104,7 +77,7 @@ absl::StatusOr<std::string> Presenter::Item(const View& view, std::string_view b
     case OutputAs::kTable:
       return ToJson(RowOf(view, std::move(object)));
     case OutputAs::kPartialMetadata:
-      return ToJson(PartialOf(object, MetaVersion(view)));
+      return ToJson(PartialMetadata(object, MetaVersion(view)));
     default:
       return ToJson(object);
   }
@@ -154,7 +127,8 @@ std::string Presenter::Bookmark(const View& view, int64_t revision, bool initial
     object["metadata"] = metadata;
     json::object row;
     row["cells"] = json::array();
-    row["object"] = view.include_object == "Object" ? object : PartialOf(object, MetaVersion(view));
+    row["object"] =
+        view.include_object == "Object" ? object : PartialMetadata(object, MetaVersion(view));
     return base::StrCat(ListHead(view, {{"resourceVersion", std::to_string(revision)}}),
                         ToJson(row), ListTail());
   }

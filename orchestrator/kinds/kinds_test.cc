@@ -210,9 +210,7 @@ TEST(Kinds, SurviveAnyValueAnywhere) {
           ++taken;
           json::object again = now;
           ASSERT_EQ(Admit(again, &now), "") << ToJson(now);
-          TableBuilder table(*kind, TableBuilder::Include::kNone, absl::Now());
-          table.AddRow(now);
-          std::move(table).Finish({});
+          TableCells(*kind, now, absl::Now());  // reads any object without harm
         }
       }
     }
@@ -227,11 +225,7 @@ TEST(Kinds, ShowARow) {
     json::object object = Parse(example);
     Admit(object);
     for (const json::object& one : {object, json::object{{"metadata", json::object()}}}) {
-      TableBuilder table(*kind, TableBuilder::Include::kNone, absl::Now());
-      table.AddRow(one);
-      const json::object out = std::move(table).Finish({});
-      EXPECT_EQ(out.at("rows").as_array()[0].at("cells").as_array().size(),
-                out.at("columnDefinitions").as_array().size());
+      EXPECT_EQ(TableCells(*kind, one, absl::Now()).size(), ColumnDefinitions(*kind).size());
     }
   }
 }

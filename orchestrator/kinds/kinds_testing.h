@@ -107,11 +107,8 @@ inline std::string Update(std::string_view base, std::string_view patch) {
 inline std::string Row(std::string_view text,
                        absl::Time now = absl::FromUnixSeconds(1'700'000'000)) {
   const json::object object = Parse(text);
-  TableBuilder table(*KindOf(object), TableBuilder::Include::kNone, now);
-  table.AddRow(object);
-  const json::object out = std::move(table).Finish({});
   std::string row;
-  for (const json::value& cell : out.at("rows").as_array()[0].at("cells").as_array()) {
+  for (const json::value& cell : TableCells(*KindOf(object), object, now)) {
     if (!row.empty()) row += " | ";
     row += cell.is_string() ? std::string(View(cell.get_string())) : ToJson(cell);
   }
