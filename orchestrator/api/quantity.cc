@@ -191,6 +191,7 @@ absl::StatusOr<Quantity> Quantity::FromJson(const json::value& value) {
     std::snprintf(text, sizeof text, "%.9f", *number);  // no exponent: that would be a format
     return Parse(std::string_view(text));
   }
+  if (value.is_int64()) return FromInt(value.get_int64());
   if (value.is_number()) return Parse(ToJson(value));
   return absl::InvalidArgumentError(kFormatWrong);
 }

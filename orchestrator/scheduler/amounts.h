@@ -12,7 +12,8 @@
 
 namespace keel::orchestrator::sched {
 
-// `value` times `scale`, rounded up; 0 when it is no quantity.
+// `value` times `scale`, rounded away from zero and cut to 2^62 either way; 0 when it is no
+// quantity. REQUIRES: scale is 1 or 1000.
 int64_t AmountOf(const json::value& value, int64_t scale = 1);
 // A map of resource names to quantities; cpu in thousandths.
 Resources ParseResources(const json::object& amounts, Vocabulary& words);
