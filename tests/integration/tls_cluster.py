@@ -11,46 +11,29 @@ Certificates come from a CA of the test's own (tests/support/test_ca.py).
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
 import unittest
 
-from harness import KVD, free_ports, wait_until
+from harness import KVD, free_ports, wait_until  # first: it adds tests/support
+from daemon import Daemon
 from test_ca import TestCa
 
 KVCTL = str(pathlib.Path(KVD).with_name("kvctl"))
 
 
-class Member:
+class Member(Daemon):
     """One kvd on https://; `flags` come last and so win."""
 
     def __init__(self, folder, name, client_port, peer_port, cluster, flags):
-        self.name = name
         self.client = f"https://127.0.0.1:{client_port}"
         self.port = client_port
-        self.log_path = pathlib.Path(folder, name + ".log")
-        self.command = [
-            KVD, "--name", name, "--data-dir", str(pathlib.Path(folder, name)),
+        super().__init__(name, [
+            KVD, "--name", name, "--data-dir", pathlib.Path(folder, name),
             "--listen-client-urls", self.client, "--advertise-client-urls", self.client,
             "--listen-peer-urls", f"https://127.0.0.1:{peer_port}",
             "--initial-advertise-peer-urls", f"https://127.0.0.1:{peer_port}",
-            "--initial-cluster", cluster, "--heartbeat-interval", "50", "--election-timeout", "500", *flags]
-        self.process = None
-
-    def start(self):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=environment)
-
-    def stop(self, number=signal.SIGTERM):
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
-            self.process.wait(20)
-
-    def log(self):
-        return self.log_path.read_text(errors="replace")
+            "--initial-cluster", cluster, "--heartbeat-interval", "50", "--election-timeout", "500", *flags], folder)
 
 
 class TlsCluster(unittest.TestCase):

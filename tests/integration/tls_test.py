@@ -1,7 +1,6 @@
 """Three members that speak TLS with each other and with etcdctl and kvctl."""
 
 import pathlib
-import signal
 import socket
 import ssl
 import subprocess
@@ -20,7 +19,7 @@ class TlsTest(TlsCluster):
         self.assertEqual(self.ctl("get", "a", program=KVCTL).stdout, "a\n1\n")
         self.assertIn(members[0].client, self.ctl("member", "list").stdout)
         # A member that was away catches up, over TLS.
-        members[2].stop(signal.SIGKILL)
+        members[2].kill()
         wait_until("a leader is there", lambda: self.ctl("put", "k", "x", members=members[:2]).returncode == 0, 30)
         for i in range(20):
             self.assertEqual(self.ctl("put", f"k{i}", "x", members=members[:2], program=KVCTL).stdout, "OK\n")
