@@ -6,7 +6,6 @@ what is offered to both may depend on what etcd can take.
 """
 
 import dataclasses
-import os
 import statistics
 import subprocess
 import threading
@@ -130,19 +129,10 @@ def idle(s, system, known):
     with s.cluster(system) as cluster:
         time.sleep(1)
         empty = cluster.memory()
-        ticks = os.sysconf("SC_CLK_TCK")
-
-        def cpu():
-            total = 0
-            for pid in cluster.pids():
-                with open(f"/proc/{pid}/stat") as stat:
-                    fields = stat.read().rsplit(")", 1)[1].split()
-                total += int(fields[11]) + int(fields[12])
-            return total / ticks
-
-        before = cpu()
-        time.sleep(max(3, s.duration))
-        idle_cpu = (cpu() - before) / max(3, s.duration) * 100
+        seconds = max(10, s.duration)
+        before = cluster.cpu_seconds()
+        time.sleep(seconds)
+        idle_cpu = (cluster.cpu_seconds() - before) / seconds * 100
         waiting = subprocess.Popen(
             [s.kvbench, "idle", f"--watchers={s.idle_watchers}", "--watchers-per-stream=10", "--connections=100",
              "--duration=600", "--timeout=60", f"--endpoints={','.join(cluster.endpoints)}"],

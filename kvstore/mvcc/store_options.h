@@ -21,8 +21,9 @@ struct StoreOptions {
   // Memory bounds, bytes. Both fill with use; an idle store takes a few MB.
   uint64_t block_cache_bytes = 128ull << 20;
   uint64_t write_buffer_bytes = 64ull << 20;
-  // Threads that flush and compact.
-  int background_threads = 2;
+  // Threads that flush and compact: one flushes. With one other, the newest values' long
+  // compactions hold up the events'.
+  int background_threads = 3;
   // How long a write waits for room on a full disk before it fails, milliseconds. Nothing is
   // lost meanwhile; reads go on.
   int64_t full_disk_wait_ms = 30'000;
