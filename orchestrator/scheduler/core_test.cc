@@ -214,8 +214,8 @@ class History {
     RC_ASSERT(node.empty() || fitting.contains(node));
     if (node.empty()) {
       RC_ASSERT(fresh.Schedule(same).empty());
-      // A refusal that is remembered keeps its reasons, though a node that another pod had ruled out
-      // may have become too full meanwhile.
+      // A refusal that is remembered keeps its reasons, though a node that another pod had ruled
+      // out may have become too full meanwhile.
       if (w_.last.evaluated > 0) RC_ASSERT(w_.reasons() == fresh.reasons());
       if (w_.last.victims) {
         for (const PodPtr& victim : w_.last.victims->pods) {
