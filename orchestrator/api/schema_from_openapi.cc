@@ -6,7 +6,7 @@
 
 #include "base/strings.h"
 #include "orchestrator/api/field_path.h"
-#include "orchestrator/api/pattern.h"
+#include "orchestrator/api/openapi_bounds.h"
 #include "orchestrator/api/schema.h"
 #include "orchestrator/api/value_rules.h"
 
@@ -45,7 +45,8 @@ class Converter {
     if (out.type == FieldType::kObject) Properties(from, path, depth, out);
     if (out.type == FieldType::kMap) Additional(from, path, depth, out);
     if (out.type == FieldType::kList) Items(from, path, depth, out);
-    Bounds(from, path, out);
+    ReadBounds(from, path, errors_, out);
+    Enum(from, out);
     out.rules = ValueRules::OfNode(from, path, errors_);
     if (const json::value* value = Find(from, {"default"})) Default(*value, path, out);
     return &out;
@@ -186,25 +187,7 @@ class Converter {
     return child;
   }
 
-  void Bounds(const json::object& from, const FieldPath& path, Schema& out) {
-    out.minimum = Number(from, "minimum");
-    out.maximum = Number(from, "maximum");
-    out.exclusive_minimum = BoolAt(from, {"exclusiveMinimum"});
-    out.exclusive_maximum = BoolAt(from, {"exclusiveMaximum"});
-    out.min_length = Integer(from, "minLength");
-    out.max_length = Integer(from, "maxLength");
-    out.min_items = Integer(from, "minItems");
-    out.max_items = Integer(from, "maxItems");
-    out.pattern = StringAt(from, {"pattern"});
-    if (!out.pattern.empty()) {
-      auto compiled = Pattern::Compile(out.pattern);
-      if (compiled.ok()) {
-        out.compiled_pattern = *std::move(compiled);
-      } else {
-        errors_.InvalidValue(FieldPath(path, "pattern").ToString(), json::value(out.pattern),
-                             "must be a valid regular expression");
-      }
-    }
+  static void Enum(const json::object& from, Schema& out) {
     for (const json::value& value : ArrayAt(from, {"enum"})) {
       if (value.is_string()) {
         out.enum_values.emplace_back(View(value.get_string()));
@@ -212,17 +195,6 @@ class Converter {
         out.enum_values.push_back(ToJson(value));
       }
     }
-  }
-
-  static std::optional<double> Number(const json::object& from, std::string_view name) {
-    const json::value* value = Find(from, {name});
-    if (value == nullptr || !value->is_number()) return std::nullopt;
-    return value->to_number<double>();
-  }
-  static std::optional<int64_t> Integer(const json::object& from, std::string_view name) {
-    const json::value* value = Find(from, {name});
-    if (value == nullptr || !value->is_int64()) return std::nullopt;
-    return value->get_int64();
   }
 
   void Default(const json::value& value, const FieldPath& path, Schema& out) {

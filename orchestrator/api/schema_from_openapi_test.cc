@@ -10,14 +10,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::vector<std::string> Lines(const FieldErrors& errors) {
-  std::vector<std::string> out;
-  for (const FieldErrors::Cause& cause : errors.causes()) {
-    out.push_back(cause.field + ": " + cause.message);
-  }
-  return out;
-}
-
 constexpr char kCronTab[] = R"({"type":"object","description":"Ticks.","properties":{
   "spec":{"type":"object","required":["cron"],"properties":{
     "cron":{"type":"string","pattern":"^\\S+$","maxLength":20},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,15 @@ inline const Schema& TopSchema(std::string_view text, std::string_view top) {
   KEEL_CHECK(types.MakeTop(top).ok());
   KEEL_CHECK(types.Resolve().ok());
   return *types.FindType(top);
+}
+
+// "FIELD: MESSAGE" of each.
+inline std::vector<std::string> Lines(const FieldErrors& errors) {
+  std::vector<std::string> out;
+  for (const FieldErrors::Cause& cause : errors.causes()) {
+    out.push_back(cause.field + ": " + cause.message);
+  }
+  return out;
 }
 
 }  // namespace keel::orchestrator

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/strings.h"
+#include "orchestrator/api/openapi_bounds.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -15,17 +16,6 @@ constexpr int kMaxDepth = 50;
 std::string_view Text(json::string_view text) { return {text.data(), text.size()}; }
 json::string_view Name(std::string_view text) { return {text.data(), text.size()}; }
 
-std::optional<double> Number(const json::object& from, std::string_view name) {
-  const json::value* value = Find(from, {name});
-  if (value == nullptr || !value->is_number()) return std::nullopt;
-  return value->to_number<double>();
-}
-std::optional<int64_t> Integer(const json::object& from, std::string_view name) {
-  const json::value* value = Find(from, {name});
-  if (value == nullptr || !value->is_int64()) return std::nullopt;
-  return value->get_int64();
-}
-
 // ---- Reading
 
 class Reader {
@@ -35,9 +25,9 @@ class Reader {
   // What nodes of a structural schema have as well as the schemas inside.
   void ReadShared(const json::object& from, const FieldPath& path, int depth, bool int_or_string,
                   ValueRules& out) {
-    out.multiple_of = Number(from, "multipleOf");
-    out.min_properties = Integer(from, "minProperties");
-    out.max_properties = Integer(from, "maxProperties");
+    out.multiple_of = NumberAt(from, "multipleOf");
+    out.min_properties = IntegerAt(from, "minProperties");
+    out.max_properties = IntegerAt(from, "maxProperties");
     out.all_of = ReadList(from, "allOf", path, depth, int_or_string);
     out.any_of = ReadList(from, "anyOf", path, depth, int_or_string);
     out.one_of = ReadList(from, "oneOf", path, depth, false);
@@ -88,24 +78,7 @@ class Reader {
     ReadShared(from, path, depth, int_or_string, out);
     out.type = StringAt(from, {"type"});
     for (const json::value& value : ArrayAt(from, {"enum"})) out.enum_values.push_back(value);
-    out.minimum = Number(from, "minimum");
-    out.maximum = Number(from, "maximum");
-    out.exclusive_minimum = BoolAt(from, {"exclusiveMinimum"});
-    out.exclusive_maximum = BoolAt(from, {"exclusiveMaximum"});
-    out.min_length = Integer(from, "minLength");
-    out.max_length = Integer(from, "maxLength");
-    out.min_items = Integer(from, "minItems");
-    out.max_items = Integer(from, "maxItems");
-    out.pattern = StringAt(from, {"pattern"});
-    if (!out.pattern.empty()) {
-      auto compiled = Pattern::Compile(out.pattern);
-      if (compiled.ok()) {
-        out.compiled_pattern = *std::move(compiled);
-      } else {
-        errors_.InvalidValue(FieldPath(path, "pattern").ToString(), json::value(out.pattern),
-                             "must be a valid regular expression");
-      }
-    }
+    ReadBounds(from, path, errors_, out);
     for (const json::value& name : ArrayAt(from, {"required"})) {
       if (name.is_string()) out.required.emplace_back(Text(name.get_string()));
     }

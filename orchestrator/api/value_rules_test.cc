@@ -13,14 +13,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::vector<std::string> Lines(const FieldErrors& errors) {
-  std::vector<std::string> out;
-  for (const FieldErrors::Cause& cause : errors.causes()) {
-    out.push_back(cause.field + ": " + cause.message);
-  }
-  return out;
-}
-
 // What is wrong with `value` of a field `spec` of that schema.
 std::vector<std::string> Wrong(std::string_view schema, std::string_view value) {
   FieldErrors errors;

@@ -1,16 +1,10 @@
-#include "orchestrator/kinds/common/event_columns.h"
+#include "orchestrator/kinds/common/event.h"
 
 namespace keel::orchestrator {
 namespace {
 
 void Check(const json::object& object, FieldErrors& errors) {
-  const std::string_view about = StringAt(object, {"involvedObject", "namespace"});
-  const std::string_view ns = StringAt(object, {"metadata", "namespace"});
-  const bool fits = about.empty() ? ns.empty() || ns == "default" : about == ns;
-  if (!fits) {
-    errors.InvalidValue("involvedObject.namespace", json::value(about),
-                        "does not match event.namespace");
-  }
+  CheckEventNamespace(StringAt(object, {"involvedObject", "namespace"}), object, errors);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 #include "base/strings.h"
 #include "orchestrator/api/names.h"
-#include "orchestrator/kinds/common/event_columns.h"
+#include "orchestrator/kinds/common/event.h"
 
 namespace keel::orchestrator {
 namespace {
@@ -85,13 +85,7 @@ void CheckNew(const json::object& object, FieldErrors& errors) {
 }
 
 void Check(const json::object& object, FieldErrors& errors) {
-  const std::string_view about = StringAt(object, {"regarding", "namespace"});
-  const std::string_view ns = StringAt(object, {"metadata", "namespace"});
-  const bool fits = about.empty() ? ns.empty() || ns == "default" : about == ns;
-  if (!fits) {
-    errors.InvalidValue("involvedObject.namespace", json::value(about),
-                        "does not match event.namespace");
-  }
+  CheckEventNamespace(StringAt(object, {"regarding", "namespace"}), object, errors);
 }
 
 void CheckUpdate(const json::object& object, const json::object& before, FieldErrors& errors) {

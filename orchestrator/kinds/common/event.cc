@@ -1,4 +1,4 @@
-#include "orchestrator/kinds/common/event_columns.h"
+#include "orchestrator/kinds/common/event.h"
 
 #include <algorithm>
 
@@ -82,6 +82,15 @@ std::vector<Column> EventColumns() {
           CellColumn("First Seen", "string", 1, FirstSeen),
           CellColumn("Count", "string", 1, CountCell),
           std::move(name)};
+}
+
+void CheckEventNamespace(std::string_view about, const json::object& event, FieldErrors& errors) {
+  const std::string_view ns = StringAt(event, {"metadata", "namespace"});
+  const bool fits = about.empty() ? ns.empty() || ns == "default" : about == ns;
+  if (!fits) {
+    errors.InvalidValue("involvedObject.namespace", json::value(about),
+                        "does not match event.namespace");
+  }
 }
 
 }  // namespace keel::orchestrator
