@@ -101,6 +101,24 @@ TEST(FrameDecoderTest, RefusesLargeAndCompressedMessages) {
   EXPECT_EQ(decoder.Next(&input, &message), FrameDecoder::Result::kCompressed);
 }
 
+TEST(FrameDecoderTest, ALongMessageComesWholeOutOfManyChunks) {
+  std::string long_message(3 << 20, '\0');
+  for (size_t i = 0; i < long_message.size(); ++i) long_message[i] = static_cast<char>(i * 7 >> 4);
+  const std::string bytes = Framed(long_message) + Framed("next");
+  FrameDecoder decoder(4 << 20);
+  std::vector<std::string> found;
+  for (size_t at = 0; at < bytes.size(); at += 16'384) {
+    std::string_view input = std::string_view(bytes).substr(at, 16'384);
+    std::string_view message;
+    while (!input.empty() && decoder.Next(&input, &message) == FrameDecoder::Result::kMessage) {
+      found.push_back(decoder.TakeMessage(message));
+    }
+  }
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_TRUE(found[0] == long_message);
+  EXPECT_EQ(found[1], "next");
+}
+
 TEST(FrameDecoderTest, EmptyMessageIsAMessage) {
   FrameDecoder decoder(0);
   const std::string bytes = Framed("");

@@ -106,6 +106,17 @@ absl::Status AppendRange(const ReadView& view, const etcdserverpb::RangeRequest&
                          request, out);
 }
 
+absl::Status AppendRange(const ReadView& view, const etcdserverpb::RangeRequest& request,
+                         size_t piece_bytes, absl::FunctionRef<void()> full, std::string* out) {
+  KEEL_ASSIGN_OR_RETURN(const RangeResult result,
+                        view.Range(ToRangeOptions(request), [&](const RecordView& record) {
+                          AppendKeyValue(etcdserverpb::RangeResponse::kKvsFieldNumber, record, out);
+                          if (out->size() >= piece_bytes) full();
+                        }));
+  AppendRangeResult(result, out);
+  return absl::OkStatus();
+}
+
 bool IsReadOnly(const TxnRequest& request) {
   return AllOps(request, [](const auto& op) { return op.has_request_range(); });
 }
@@ -128,16 +139,43 @@ void AppendKeyValue(int field, const RecordView& record, std::string* out) {
   auto bytes_size = [](std::string_view bytes) {
     return bytes.empty() ? 0 : 1 + VarintSize(bytes.size()) + bytes.size();
   };
-  AppendLength(field,
-               bytes_size(record.key) + VarintFieldSize(create) + VarintFieldSize(mod) +
-                   VarintFieldSize(version) + bytes_size(record.value) + VarintFieldSize(lease),
-               out);
-  AppendBytesField(mvccpb::KeyValue::kKeyFieldNumber, record.key, out);
-  AppendVarintField(mvccpb::KeyValue::kCreateRevisionFieldNumber, create, out);
-  AppendVarintField(mvccpb::KeyValue::kModRevisionFieldNumber, mod, out);
-  AppendVarintField(mvccpb::KeyValue::kVersionFieldNumber, version, out);
-  AppendBytesField(mvccpb::KeyValue::kValueFieldNumber, record.value, out);
-  AppendVarintField(mvccpb::KeyValue::kLeaseFieldNumber, lease, out);
+  // What stands between the bytes is put together first: each append to a string has its price.
+  char buffer[64];  // the longest part: five tags with their varints, 11 bytes each
+  size_t size = 0;
+  const auto varint = [&](uint64_t value) {
+    for (; value >= 0x80; value >>= 7) buffer[size++] = static_cast<char>(value | 0x80);
+    buffer[size++] = static_cast<char>(value);
+  };
+  const auto number = [&](int number_field, uint64_t value) {
+    if (value == 0) return;
+    varint(static_cast<uint64_t>(number_field) << 3);
+    varint(value);
+  };
+  const auto length = [&](int bytes_field, uint64_t bytes) {
+    varint(static_cast<uint64_t>(bytes_field) << 3 | static_cast<uint64_t>(WireType::kBytes));
+    varint(bytes);
+  };
+  const auto put_down = [&] {
+    out->append(buffer, size);
+    size = 0;
+  };
+  length(field, bytes_size(record.key) + VarintFieldSize(create) + VarintFieldSize(mod) +
+                    VarintFieldSize(version) + bytes_size(record.value) + VarintFieldSize(lease));
+  if (!record.key.empty()) {
+    length(mvccpb::KeyValue::kKeyFieldNumber, record.key.size());
+    put_down();
+    out->append(record.key);
+  }
+  number(mvccpb::KeyValue::kCreateRevisionFieldNumber, create);
+  number(mvccpb::KeyValue::kModRevisionFieldNumber, mod);
+  number(mvccpb::KeyValue::kVersionFieldNumber, version);
+  if (!record.value.empty()) {
+    length(mvccpb::KeyValue::kValueFieldNumber, record.value.size());
+    put_down();
+    out->append(record.value);
+  }
+  number(mvccpb::KeyValue::kLeaseFieldNumber, lease);
+  if (size > 0) put_down();
 }
 
 }  // namespace keel::kvstore

@@ -7,8 +7,10 @@
 // Thread-safety: as ReadView. On an error *out may hold part of an answer.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "kvstore/api/rpc.pb.h"
 #include "kvstore/mvcc/read_view.h"
@@ -21,6 +23,10 @@ RangeOptions ToRangeOptions(const etcdserverpb::RangeRequest& request);
 // Appends all fields of the RangeResponse but the header.
 absl::Status AppendRange(const ReadView& view, const etcdserverpb::RangeRequest& request,
                          std::string* out);
+// The same in pieces: after each key-value with which *out has reached `piece_bytes`, calls
+// `full`, which may take what is in *out.
+absl::Status AppendRange(const ReadView& view, const etcdserverpb::RangeRequest& request,
+                         size_t piece_bytes, absl::FunctionRef<void()> full, std::string* out);
 
 // Whether no operation of the transaction, nor of those nested in it, writes.
 bool IsReadOnly(const etcdserverpb::TxnRequest& request);

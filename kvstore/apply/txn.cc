@@ -104,10 +104,14 @@ absl::Status AppendRangeBody(RangeFunction range, const etcdserverpb::RangeReque
                         range(ToRangeOptions(request), [out](const RecordView& record) {
                           AppendKeyValue(etcdserverpb::RangeResponse::kKvsFieldNumber, record, out);
                         }));
+  AppendRangeResult(result, out);
+  return absl::OkStatus();
+}
+
+void AppendRangeResult(const RangeResult& result, std::string* out) {
   AppendVarintField(etcdserverpb::RangeResponse::kMoreFieldNumber, result.more ? 1 : 0, out);
   AppendVarintField(etcdserverpb::RangeResponse::kCountFieldNumber,
                     static_cast<uint64_t>(result.count), out);
-  return absl::OkStatus();
 }
 
 void AppendNestedHeader(int64_t revision, std::string* out) {

@@ -29,6 +29,8 @@ const google::protobuf::RepeatedPtrField<etcdserverpb::RequestOp>& Branch(
 // Appends a RangeResponse without header.
 absl::Status AppendRangeBody(RangeFunction range, const etcdserverpb::RangeRequest& request,
                              std::string* out);
+// Its last fields: whether there are more, and the count.
+void AppendRangeResult(const RangeResult& result, std::string* out);
 
 // The header of a response inside a transaction: only its revision is set.
 void AppendNestedHeader(int64_t revision, std::string* out);

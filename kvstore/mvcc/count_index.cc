@@ -17,6 +17,9 @@ namespace keel::kvstore {
 namespace {
 
 constexpr size_t kRoots = 8;
+// Lists under way whose next page finds its count known.
+constexpr size_t kCounted = 32;
+constexpr size_t kCountedKeyBytesMax = 4096;
 // Blocks of a root at most, about: with more keys the blocks get larger.
 constexpr int64_t kBlocksMax = 64 << 10;
 // A root so many revisions away is still the cheaper start than a walk, however few keys there are.
@@ -89,6 +92,38 @@ absl::StatusOr<std::optional<int64_t>> CountIndex::Count(const At& at, const Key
     count += keys;
   }
   return std::optional<int64_t>(count);
+}
+
+bool CountIndex::Counted::Is(const KeyRange& range, int64_t at) const {
+  return revision == at && unbounded == range.unbounded && begin == range.begin &&
+         (unbounded || end == range.end);
+}
+
+std::optional<int64_t> CountIndex::Known(const KeyRange& range, int64_t revision) {
+  base::MutexLock lock(&mutex_);
+  for (const Counted& counted : counted_) {
+    if (counted.Is(range, revision)) return counted.count;
+  }
+  return std::nullopt;
+}
+
+void CountIndex::Remember(const KeyRange& range, int64_t revision, int64_t count) {
+  if (range.begin.size() + range.end.size() > kCountedKeyBytesMax) return;
+  base::MutexLock lock(&mutex_);
+  for (const Counted& counted : counted_) {
+    if (counted.Is(range, revision)) return;
+  }
+  if (counted_.size() < kCounted) {
+    counted_.emplace_back();
+  } else {
+    std::rotate(counted_.begin(), counted_.begin() + 1, counted_.end());
+  }
+  Counted& newest = counted_.back();
+  newest.revision = revision;
+  newest.begin = range.begin;
+  newest.end = range.unbounded ? std::string_view() : range.end;
+  newest.unbounded = range.unbounded;
+  newest.count = count;
 }
 
 void CountIndex::Walked(int64_t keys) {

@@ -11,7 +11,9 @@
 // would walk far builds a root by one walk over all keys; a later one at another
 // revision derives its own from the nearest root by the events between the two
 // (the store keeps them for watches), forward or back. So a list whose pages
-// stay at the revision of its first page stays cheap while writes go on.
+// stay at the revision of its first page stays cheap while writes go on. And who
+// counted a page also knows what is left behind it, which is the count of the next
+// page: the last few such counts are kept.
 //
 // Invariants of a root: starts[0] is empty and starts ascend; before has one
 // more element than starts, begins with 0 and never falls.
@@ -55,6 +57,10 @@ class CountIndex {
   // <= revision <= at.view_revision. Errors: DataLoss.
   absl::StatusOr<std::optional<int64_t>> Count(const At& at, const KeyRange& range,
                                                int64_t revision);
+  // How many keys of the range there are at that revision, when Remember said so lately.
+  std::optional<int64_t> Known(const KeyRange& range, int64_t revision);
+  // Says it: of what is left behind a page, which the next one will ask for.
+  void Remember(const KeyRange& range, int64_t revision, int64_t count);
   // Says that a count went over so many keys because of a nullopt.
   void Walked(int64_t keys);
 
@@ -68,6 +74,15 @@ class CountIndex {
 
     int64_t total() const { return before.back(); }
     size_t BlockOf(std::string_view key) const;
+  };
+  struct Counted {
+    int64_t revision = 0;
+    std::string begin;
+    std::string end;
+    bool unbounded = false;
+    int64_t count = 0;
+
+    bool Is(const KeyRange& range, int64_t at) const;
   };
   using RootPtr = std::shared_ptr<const Root>;
 
@@ -89,8 +104,9 @@ class CountIndex {
   base::Mutex deriving_;
   std::atomic<bool> building_{false};
   base::Mutex mutex_;
-  std::vector<RootPtr> roots_ ABSL_GUARDED_BY(mutex_);  // used last stands last
-  int64_t walked_ ABSL_GUARDED_BY(mutex_) = 0;          // keys, since there was a root
+  std::vector<RootPtr> roots_ ABSL_GUARDED_BY(mutex_);    // used last stands last
+  std::vector<Counted> counted_ ABSL_GUARDED_BY(mutex_);  // newest last
+  int64_t walked_ ABSL_GUARDED_BY(mutex_) = 0;            // keys, since there was a root
 };
 
 }  // namespace keel::kvstore

@@ -55,6 +55,19 @@ absl::StatusOr<RangeResult> DbView::Range(const RangeOptions& options, RecordVis
   const int64_t revision = present ? revision_ : options.revision;
   if (revision < compact_revision_) return ErrCompacted();
   CountIndex& counts = database_->counts();
+  const std::optional<int64_t> known = range.single ? std::nullopt : counts.Known(range, revision);
+  // A page of a list: the first key behind it is remembered with what is left from there on.
+  const bool page =
+      !range.single && options.limit > 0 && options.target == RangeOptions::Target::kKey &&
+      options.order != RangeOptions::Order::kDescend && !options.count_only && !options.bounded();
+  std::string next_key;
+  int64_t handed = 0;
+  const auto hand_over = [&](const RecordView& record) {
+    visit(record);
+    if (++handed != options.limit) return;
+    next_key.reserve(record.key.size() + 1);
+    next_key.assign(record.key).push_back('\0');
+  };
   bool walks = false;
   auto result = ExecuteRange(
       options,
@@ -62,15 +75,20 @@ absl::StatusOr<RangeResult> DbView::Range(const RangeOptions& options, RecordVis
         return present ? ScanLatest(*database_, snapshot_, range, record)
                        : ScanAt(*database_, snapshot_, range, revision, record);
       },
-      counts.options().walk_keys,
-      [&](std::string_view key) {
+      known.has_value() ? 0 : counts.options().walk_keys,
+      [&](std::string_view key, int64_t counted) -> absl::StatusOr<std::optional<int64_t>> {
+        if (known.has_value()) return *known - counted;
         auto rest = CountFrom(key, range, revision);
         walks = rest.ok() && !rest->has_value();
         return rest;
       },
-      visit);
+      page ? RecordVisitor(hand_over) : visit);
   if (!present) KEEL_RETURN_IF_ERROR(CheckStillKept(revision));
   if (result.ok() && walks) counts.Walked(result->count);
+  if (result.ok() && page && result->more) {
+    counts.Remember({next_key, range.end, false, range.unbounded}, revision,
+                    result->count - options.limit);
+  }
   return result;
 }
 

@@ -3,8 +3,9 @@
 // records in key order until visit returns false, and returns absl::Status.
 //
 // Once nothing but counting is left, and `count_after` records were counted,
-// `count_rest(key)` is asked once for the number of records from that key on; it
-// answers StatusOr<optional<int64_t>>, with nullopt for "walk".
+// `count_rest(key, counted)` is asked once for the number of records from that key
+// on, `counted` being those before it; it answers StatusOr<optional<int64_t>>, with
+// nullopt for "walk".
 #pragma once
 
 #include <algorithm>
@@ -69,7 +70,7 @@ absl::StatusOr<RangeResult> ExecuteRange(const RangeOptions& options, Scan&& sca
   // Whether to go on.
   auto count = [&](const RecordView& record) {
     if (only_counted++ == count_after) {
-      absl::StatusOr<std::optional<int64_t>> rest = count_rest(record.key);
+      absl::StatusOr<std::optional<int64_t>> rest = count_rest(record.key, result.count);
       rest_status = rest.status();
       if (!rest.ok()) return false;
       if (rest->has_value()) {
@@ -107,9 +108,7 @@ absl::StatusOr<RangeResult> ExecuteRange(const RangeOptions& options, Scan&& sca
 
   // etcd asks its index for limit + 1 keys, unless an order or a bound is given: a
   // target without an order sorts only those.
-  const bool bounded = options.min_mod_revision != 0 || options.max_mod_revision != 0 ||
-                       options.min_create_revision != 0 || options.max_create_revision != 0;
-  const bool first_only = options.order == Order::kNone && !bounded && options.limit > 0;
+  const bool first_only = options.order == Order::kNone && !options.bounded() && options.limit > 0;
   const bool descend = options.order == Order::kDescend;
   std::vector<internal::OwnedRecord> records;
   auto less = [&](const internal::OwnedRecord& a, const internal::OwnedRecord& b) {

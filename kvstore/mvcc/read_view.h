@@ -45,6 +45,11 @@ struct RangeOptions {
   int64_t max_mod_revision = 0;
   int64_t min_create_revision = 0;
   int64_t max_create_revision = 0;
+
+  bool bounded() const {
+    return min_mod_revision != 0 || max_mod_revision != 0 || min_create_revision != 0 ||
+           max_create_revision != 0;
+  }
 };
 
 struct RangeResult {

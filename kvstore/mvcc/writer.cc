@@ -212,7 +212,7 @@ absl::StatusOr<RangeResult> Writer::Range(const RangeOptions& options, RecordVis
   const KeyRange range = KeyRange::Of(options.key, options.range_end);
   if (options.revision > read_revision()) return ErrFutureRevision();
   // What is pending is not in the index.
-  const auto no_index = [](std::string_view) {
+  const auto no_index = [](std::string_view, int64_t) {
     return absl::StatusOr<std::optional<int64_t>>(std::nullopt);
   };
   if (options.revision <= 0 || options.revision == read_revision()) {

@@ -22,6 +22,10 @@ namespace {
 using Call = rpc::ServerCallPtr;
 using ViewPtr = ReadGate::ViewPtr;
 
+// Of an answer that is sent in pieces, and what a key-value of the usual size may go beyond.
+constexpr size_t kPieceBytes = 120 << 10;
+constexpr size_t kPieceMarginBytes = 4 << 10;
+
 bool HasPut(const google::protobuf::RepeatedPtrField<pb::RequestOp>& operations) {
   for (const pb::RequestOp& operation : operations) {
     if (operation.has_request_put()) return true;
@@ -51,9 +55,24 @@ void AnswerRange(const ServerContext& context, const Call& call, const ReadView&
   KEEL_CHECK(request != nullptr);
   std::string out;
   context.AppendHeader(view.revision(), &out);
-  if (absl::Status status = AppendRange(view, *request, &out); !status.ok())
+  if (request->range_end().empty()) {
+    if (absl::Status status = AppendRange(view, *request, &out); !status.ok())
+      return call->Finish(status);
+    return call->Reply(std::move(out));
+  }
+  // A long answer lies in pieces that are never moved: one string that grows would be copied, and
+  // touch fresh memory, three times over.
+  rpc::Message answer;
+  const auto full = [&] {
+    answer.shared.push_back(std::make_shared<const std::string>(std::move(out)));
+    out = std::string();
+    out.reserve(kPieceBytes + kPieceMarginBytes);
+  };
+  if (absl::Status status = AppendRange(view, *request, kPieceBytes, full, &out); !status.ok())
     return call->Finish(status);
-  call->Reply(std::move(out));
+  if (answer.shared.empty()) return call->Reply(std::move(out));
+  if (!out.empty()) answer.shared.push_back(std::make_shared<const std::string>(std::move(out)));
+  call->Reply(std::move(answer));
 }
 
 void AnswerReadTxn(const ServerContext& context, const Call& call, const ReadView& view) {
