@@ -54,6 +54,30 @@ TEST(MembershipTest, AJoiningMemberTakesASnapshotEvenFromACompleteLog) {
   EXPECT_EQ(net[3].conf().voters, (Nodes{1, 2, 3}));
 }
 
+TEST(MembershipTest, ARefusalOfAMemberThatJoinsIsOldOnceItHasJoined) {
+  Network net({1, 2});
+  net.Elect(1);
+  net.Propose(1, "a");
+  net[1].Compact(0);  // takes a snapshot, drops nothing
+  net.Join(3);
+  std::vector<Message> refusals;
+  net.on_message = [&](const Message& m, bool) {
+    if (m.type == MessageType::kAppendResponse && m.from == 3 && m.reject && m.index == 0) {
+      refusals.push_back(m);
+    }
+  };
+  MustPropose(net, 1, Change({{Type::kAddVoter, 3}}));
+  net.Tick(4);
+  ASSERT_EQ(net[3].applied, Texts{"a"});
+  // The network delivers one of them again, and late. The leader has no newer snapshot to offer.
+  ASSERT_FALSE(refusals.empty());
+  net.Post(refusals.front());
+  net.Settle();
+  net.Propose(1, "b");
+  net.Tick(2);
+  EXPECT_EQ(net[3].applied, (Texts{"a", "b"}));
+}
+
 TEST(MembershipTest, ASnapshotOlderThanTheJoinIsGoodEnough) {
   Network net({1, 2});
   net.Elect(1);

@@ -203,8 +203,9 @@ void Raft::Impl::HandleAppendResponse(const Message& m, Progress& peer) {
     const Index hint =
         m.log_term > 0 ? log_.ConflictByTerm(m.reject_hint, m.log_term).first : m.reject_hint;
     peer.Retreat(m.index, hint);
-    // Every log meets at index 0: only a member that joins refuses there.
-    if (m.index == 0) peer.needs_snapshot = true;
+    // Every log meets at index 0: only a member that joins refuses there. One that has acknowledged
+    // anything has joined, and the answer was overtaken.
+    if (m.index == 0 && peer.match == 0) peer.needs_snapshot = true;
     return;
   }
   const bool news = peer.Advance(m.index);
