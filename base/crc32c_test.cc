@@ -25,5 +25,21 @@ RC_GTEST_PROP(Crc32cTest, PortableAndExtendedAgree, (const std::string& a, const
   RC_ASSERT(internal::ExtendCrc32cPortable(0, a + b) == Crc32c(a + b));
 }
 
+// Lengths about the blocks that the hardware's way takes side by side, begun anywhere.
+TEST(Crc32cTest, LongDataAgreeWithThePortableWay) {
+  std::string data(60000, '\0');
+  uint32_t random = 12345;
+  for (char& byte : data) byte = static_cast<char>((random = random * 1664525 + 1013904223) >> 24);
+  for (const size_t about : {768, 1536, 12288, 13056, 24576, 50000}) {
+    for (size_t length = about - 17; length <= about + 17; ++length) {
+      for (size_t from = 0; from < 9; ++from) {
+        const std::string_view part = std::string_view(data).substr(from, length);
+        ASSERT_EQ(ExtendCrc32c(0x9e3779b9, part), internal::ExtendCrc32cPortable(0x9e3779b9, part))
+            << from << " " << length;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace keel::base

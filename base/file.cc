@@ -70,10 +70,16 @@ class PosixFile final : public File {
 
   absl::StatusOr<std::string> Read(uint64_t offset, size_t size) const override {
     std::string out(size, '\0');
+    KEEL_ASSIGN_OR_RETURN(const size_t got, ReadInto(offset, out));
+    out.resize(got);
+    return out;
+  }
+
+  absl::StatusOr<size_t> ReadInto(uint64_t offset, std::span<char> out) const override {
     size_t got = 0;
-    while (got < size) {
+    while (got < out.size()) {
       const ssize_t n =
-          ::pread(fd_, out.data() + got, size - got, static_cast<off_t>(offset + got));
+          ::pread(fd_, out.data() + got, out.size() - got, static_cast<off_t>(offset + got));
       if (n < 0) {
         if (errno == EINTR) continue;
         return ErrnoStatus(errno, StrCat("read ", path_));
@@ -81,8 +87,7 @@ class PosixFile final : public File {
       if (n == 0) break;
       got += static_cast<size_t>(n);
     }
-    out.resize(got);
-    return out;
+    return got;
   }
 
   absl::Status Sync() override {
@@ -235,6 +240,12 @@ class Posix final : public FileSystem {
 };
 
 }  // namespace
+
+absl::StatusOr<size_t> File::ReadInto(uint64_t offset, std::span<char> out) const {
+  KEEL_ASSIGN_OR_RETURN(const std::string bytes, Read(offset, out.size()));
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return bytes.size();
+}
 
 FileSystem& PosixFileSystem() {
   static Posix& fs = *new Posix;

@@ -32,6 +32,8 @@ class File {
   virtual absl::Status WriteV(uint64_t offset, std::span<const std::string_view> parts) = 0;
   // Reads up to `size` bytes; fewer only at the end of the file.
   virtual absl::StatusOr<std::string> Read(uint64_t offset, size_t size) const = 0;
+  // The same into memory that the caller uses again; returns how many bytes it read.
+  virtual absl::StatusOr<size_t> ReadInto(uint64_t offset, std::span<char> out) const;
   // Makes everything written so far durable (fdatasync).
   virtual absl::Status Sync() = 0;
   virtual absl::Status Truncate(uint64_t size) = 0;

@@ -237,6 +237,11 @@ bool HasTagAt(std::string_view data, uint64_t at, uint32_t tag) {
          Get<uint32_t>(data, at + kTagAt) == tag;
 }
 
+std::optional<uint64_t> ClaimedRecordBytes(std::string_view data, uint64_t at, uint32_t tag) {
+  if (!HasTagAt(data, at, tag)) return std::nullopt;
+  return RecordBytes(Get<uint32_t>(data, at + 4));
+}
+
 std::optional<RecordView> ParseRecord(std::string_view data, uint64_t data_offset, uint64_t offset,
                                       uint32_t tag) {
   const uint64_t at = offset - data_offset;

@@ -135,6 +135,10 @@ inline constexpr uint64_t RecordBytes(uint64_t body_bytes) {
          kRecordAlignBytes;
 }
 
+// Bytes that the record at `at` of `data` takes if its header is to be believed. Nothing without
+// the tag.
+std::optional<uint64_t> ClaimedRecordBytes(std::string_view data, uint64_t at, uint32_t tag);
+
 // A record in place; `body` points into the bytes it was parsed from.
 struct RecordView {
   RecordType type = RecordType::kEntry;

@@ -25,9 +25,8 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(LogOptions options) {
 
   KEEL_RETURN_IF_ERROR(o.fs->CreateDirs(o.dir));
   KEEL_ASSIGN_OR_RETURN(log->lock_, o.fs->Lock(StrCat(o.dir, "/LOCK")));
-  const auto recover = [&] {
-    return RecoverLog(*o.fs, o.dir, o.cluster_id, o.member_id, o.memory_bytes);
-  };
+  const base::TimePoint begun = o.loop->Now();
+  const auto recover = [&] { return RecoverLog(*o.fs, o.dir, o.cluster_id, o.member_id); };
   KEEL_ASSIGN_OR_RETURN(RecoveredLog recovered, recover());
   if (recovered.fresh) {
     const LogIdentity identity{o.cluster_id, o.member_id, o.random()};
@@ -36,6 +35,7 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(LogOptions options) {
     KEEL_ASSIGN_OR_RETURN(recovered, recover());
   }
 
+  const base::TimePoint read = o.loop->Now();
   log->pool_ =
       std::make_shared<SegmentPool>(*o.fs, o.dir, o.segment_bytes, o.fill_loop, o.write_loop);
   // Not called any more once ~Log stopped the writer: both are on `loop`.
@@ -53,11 +53,13 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(LogOptions options) {
   log->base_ = recovered.base;
   log->last_ = recovered.base.index + recovered.locations.size();
   log->locations_ = std::move(recovered.locations);
-  log->cache_ = std::move(recovered.tail);
-  for (size_t i = 0; i < log->cache_.size(); ++i) {
-    log->cache_bytes_ += log->cache_[i].data->size();
-  }
   log->segments_ = std::move(recovered.segments);
+  const auto ms = [](base::Duration took) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  };
+  base::Log().info("raft log opened segments={} entries=[{}, {}] read_ms={} last_segment_ms={}",
+                   log->segments_.size(), log->FirstIndex(), log->last_, ms(read - begun),
+                   ms(o.loop->Now() - read));
   return log;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/asio_loop.h"
+#include "base/log.h"
 #include "base/manual_loop.h"
 #include "base/strings.h"
 #include "raft/log/log.h"
@@ -160,6 +161,44 @@ BENCHMARK(BM_LogAppend)
     ->ArgsProduct({{256, 4096, 65536}, {1, 64, 1024}})
     ->ArgNames({"bytes", "inflight"})
     ->UseRealTime();
+
+// Opening a log of 256 MB that the system's cache holds, by the size of its entries.
+void BM_LogOpen(benchmark::State& state) {
+  const std::string dir = Dir();
+  constexpr uint64_t kLogBytes = 256 << 20;
+  const auto bytes = static_cast<uint64_t>(state.range(0));
+  if (!base::SetLogLevel("warning").ok()) std::abort();  // it says so each time
+  base::ManualLoop loop;
+  LogOptions options;
+  options.dir = dir;
+  options.loop = options.write_loop = options.fill_loop = &loop;
+  options.random = [] { return 1; };
+  options.on_error = [](absl::Status) { std::abort(); };
+  {
+    auto log = *Log::Open(options);
+    const Payload data = std::make_shared<const std::string>(bytes, 'x');
+    const Index last = kLogBytes / bytes;
+    for (Index index = 1; index <= last;) {
+      LogWrite write;
+      for (uint64_t batch = 0; batch < (1 << 20) && index <= last; batch += bytes) {
+        write.entries.push_back({1, index++, EntryType::kNormal, data});
+      }
+      log->Append(std::move(write), nullptr);
+      loop.RunUntilIdle();
+    }
+  }
+  for (auto _ : state) {
+    auto log = Log::Open(options);
+    if (!log.ok()) std::abort();
+    state.PauseTiming();  // a spare segment is made ready
+    loop.RunUntilIdle();
+    log->reset();
+    state.ResumeTiming();
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(kLogBytes));
+  std::filesystem::remove_all(dir);
+}
+BENCHMARK(BM_LogOpen)->Arg(256)->Arg(4096)->Arg(400 << 10)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace keel::raft

@@ -188,6 +188,74 @@ TEST_F(LogDamageTest, FlippedBitIsFoundOrCutOffNeverBelieved) {
   EXPECT_GT(cut, 0);
 }
 
+// A log is read a megabyte at a time (read_window.h): nothing may hide behind a hole larger than
+// that, nor where two such parts meet.
+TEST_F(LogDamageTest, HolesOfAnySizeAreFound) {
+  LogOptions options = Options();
+  options.segment_bytes = 4 << 20;
+  std::vector<Entry> want;
+  {
+    TestLog t;
+    ASSERT_TRUE(t.Open(options).ok());
+    for (Index i = 1; i <= 13; ++i) {
+      want.push_back(MakeEntries(i, i, 1, i == 7 ? 1'200'000 : 200'000)[0]);
+      ASSERT_TRUE(t.Append({want.back()}));
+    }
+  }
+  const std::string good = Slurp(Segment(1));
+  ASSERT_EQ(good.size(), options.segment_bytes);
+  const auto begin_of = [&](Index index) {
+    const size_t data = good.find(base::StrCat(index, "@1:"));
+    return data - kEntryFixedBytes - kRecordHeaderBytes;
+  };
+  Save();
+  for (Index first = 1; first <= 12; ++first) {
+    for (Index next = first + 1; next <= 13; ++next) {  // the first that is intact again
+      Restore();
+      std::string bad = good;
+      std::fill(bad.begin() + static_cast<long>(begin_of(first)),
+                bad.begin() + static_cast<long>(begin_of(next)), '\0');
+      Spill(Segment(1), bad);
+      TestLog t;
+      const absl::Status status = t.Open(options);
+      ASSERT_EQ(status.code(), absl::StatusCode::kDataLoss) << first << " " << next;
+      for (const std::string& text : {base::StrCat(Segment(1), " at offset ", begin_of(first), ":"),
+                                      base::StrCat("a later one at offset ", begin_of(13), " ")}) {
+        ASSERT_NE(base::ToStd(status.message()).find(text), std::string::npos) << status;
+      }
+    }
+  }
+  // One byte anywhere in the last batch but one, and where two parts of the file meet.
+  for (uint64_t at = begin_of(12); at < begin_of(13); at += 9973) {
+    Restore();
+    std::string bad = good;
+    bad[at] ^= 1;
+    Spill(Segment(1), bad);
+    TestLog t;
+    ASSERT_EQ(t.Open(options).code(), absl::StatusCode::kDataLoss) << at;
+  }
+  ASSERT_GT(begin_of(13), 3u << 20);
+  for (uint64_t part = 1; part <= 3; ++part) {
+    for (const uint64_t at : {(part << 20) - 1, part << 20}) {
+      Restore();
+      std::string bad = good;
+      bad[at] ^= 1;
+      Spill(Segment(1), bad);
+      TestLog t;
+      ASSERT_EQ(t.Open(options).code(), absl::StatusCode::kDataLoss) << at;
+    }
+  }
+  // The last batch alone may be torn: it is cut, and all before it is there.
+  Restore();
+  std::string torn = good;
+  torn[begin_of(13) + 150'000] ^= 1;
+  Spill(Segment(1), torn);
+  TestLog t;
+  ASSERT_TRUE(t.Open(options).ok());
+  want.pop_back();
+  ExpectSame(t.All(), want);
+}
+
 TEST_F(LogDamageTest, MissingFilesAreDamage) {
   {
     TestLog t;

@@ -14,7 +14,7 @@ namespace {
 // Builds up the log's state record by record.
 class Replay final : public RecordSink {
  public:
-  Replay(RecoveredLog* out, uint64_t memory_bytes) : out_(*out), memory_bytes_(memory_bytes) {}
+  explicit Replay(RecoveredLog* out) : out_(*out) {}
 
   void BeginSegment(uint64_t sequence) override { out_.segments.push_back({sequence, 0}); }
 
@@ -61,25 +61,22 @@ class Replay final : public RecordSink {
   Index last() const { return first_ + out_.locations.size() - 1; }
 
   bool TakeEntry(const RecordView& record, uint64_t offset) {
-    auto entry = DecodeEntry(record.body, record.entry_type);
+    const auto entry = EntryPoint(record.body, record.entry_type);
     if (!entry || entry->index <= out_.base.index) return false;
     SegmentInfo& segment = out_.segments.back();
     segment.max_index = std::max(segment.max_index, entry->index);
     if (out_.locations.empty() || entry->index < first_) {
       // Entries may be missing between the base and the first one left while a
       // later record moves the base up to them: Complete() looks at the end.
-      Clear();
+      out_.locations.clear();
       first_ = entry->index;
     } else if (entry->index > last() + 1) {
       return false;
     }
-    while (!out_.locations.empty() && last() >= entry->index) PopBack();
+    while (!out_.locations.empty() && last() >= entry->index) out_.locations.pop_back();
     out_.locations.push_back({entry->term, static_cast<uint32_t>(segment.sequence),
                               static_cast<uint32_t>(offset / kRecordAlignBytes),
                               static_cast<uint32_t>(record.body.size())});
-    tail_bytes_ += entry->data->size();
-    out_.tail.push_back(std::move(*entry));
-    while (tail_bytes_ > memory_bytes_ && out_.tail.size() > 1) PopFront();
     return true;
   }
 
@@ -99,7 +96,6 @@ class Replay final : public RecordSink {
 
   void TruncateTo(const LogPoint& point) {
     while (!out_.locations.empty() && first_ <= point.index) {
-      if (out_.tail.size() == out_.locations.size()) PopFront();
       out_.locations.DropFront(1);
       ++first_;
     }
@@ -108,45 +104,24 @@ class Replay final : public RecordSink {
   }
 
   void StartAfter(const LogPoint& point) {
-    Clear();
+    out_.locations.clear();
     out_.base = point;
     first_ = point.index + 1;
   }
 
-  void Clear() {
-    out_.locations.clear();
-    out_.tail.clear();
-    tail_bytes_ = 0;
-  }
-
-  void PopBack() {
-    out_.locations.pop_back();
-    if (out_.tail.empty()) return;
-    tail_bytes_ -= out_.tail.back().data->size();
-    out_.tail.pop_back();
-  }
-
-  void PopFront() {
-    tail_bytes_ -= out_.tail.front().data->size();
-    out_.tail.DropFront(1);
-  }
-
   RecoveredLog& out_;
-  const uint64_t memory_bytes_;
-  uint64_t tail_bytes_ = 0;
   Index first_ = 1;  // of locations; after the base when there are none
 };
 
 }  // namespace
 
 absl::StatusOr<RecoveredLog> RecoverLog(base::FileSystem& fs, const std::string& dir,
-                                        uint64_t cluster_id, uint64_t member_id,
-                                        uint64_t memory_bytes) {
+                                        uint64_t cluster_id, uint64_t member_id) {
   RecoveredLog out;
   KEEL_ASSIGN_OR_RETURN(const SegmentList list,
                         OpenSegments(fs, dir, {cluster_id, member_id, 0}, &out));
   if (out.fresh) return out;
-  Replay replay(&out, memory_bytes);
+  Replay replay(&out);
   KEEL_RETURN_IF_ERROR(
       ReadSegments(fs, dir, list.sequences, RecordType::kCheckpoint, &replay, &out));
   if (!replay.Complete()) {

@@ -33,15 +33,14 @@ struct RecoveredLog : LogTail {
   LogPoint base;  // entries follow it
   ConfState initial_conf;
   SlidingVector<EntryLocation> locations;  // of base.index + 1 on
-  SlidingVector<Entry> tail;               // the newest entries, within memory_bytes
   std::vector<SegmentInfo> segments;       // oldest first; the last takes the appends
 };
 
-// Cuts a torn tail (and logs it) and removes left-overs of truncation.
+// Cuts a torn tail (and logs it) and removes left-overs of truncation. All records are checked;
+// no entry's data are kept: few will be asked for, and where they lie is known.
 // Errors: DataLoss, naming file, offset and what to do; FailedPrecondition for
 // a log of another cluster or member.
 absl::StatusOr<RecoveredLog> RecoverLog(base::FileSystem& fs, const std::string& dir,
-                                        uint64_t cluster_id, uint64_t member_id,
-                                        uint64_t memory_bytes);
+                                        uint64_t cluster_id, uint64_t member_id);
 
 }  // namespace keel::raft

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/strings.h"
@@ -48,15 +49,42 @@ bool SegmentPool::IsPoolFile(const std::string& name) {
   return name.compare(0, kSparePrefix.size(), kSparePrefix) == 0 || name == kFillName;
 }
 
-absl::Status SegmentPool::Fill(FileSystem& fs, const std::string& path, uint64_t bytes) {
-  // A new file, and not one of an earlier life whose sync may have failed.
+namespace {
+
+// A new file, and not one of an earlier life whose sync may have failed.
+absl::StatusOr<std::unique_ptr<base::File>> CreateAnew(FileSystem& fs, const std::string& path) {
   if (fs.Exists(path)) KEEL_RETURN_IF_ERROR(fs.Remove(path));
-  KEEL_ASSIGN_OR_RETURN(auto file, fs.Open(path, FileSystem::Mode::kCreateEmpty));
-  for (uint64_t at = 0; at < bytes; at += kStepBytes) {
+  return fs.Open(path, FileSystem::Mode::kCreateEmpty);
+}
+
+absl::Status ZeroAndSync(base::File& file, uint64_t from, uint64_t to) {
+  for (uint64_t at = from; at < to; at += kStepBytes) {
     KEEL_RETURN_IF_ERROR(
-        file->Write(at, std::string_view(Zeros()).substr(0, std::min(kStepBytes, bytes - at))));
+        file.Write(at, std::string_view(Zeros()).substr(0, std::min(kStepBytes, to - at))));
   }
-  return file->Sync();
+  return file.Sync();
+}
+
+}  // namespace
+
+absl::Status SegmentPool::Fill(FileSystem& fs, const std::string& path, uint64_t bytes) {
+  KEEL_ASSIGN_OR_RETURN(const auto file, CreateAnew(fs, path));
+  return ZeroAndSync(*file, 0, bytes);
+}
+
+absl::Status SegmentPool::FillBehind(FileSystem& fs, const base::File& from, uint64_t content_bytes,
+                                     const std::string& path, uint64_t bytes) {
+  KEEL_CHECK(content_bytes <= bytes, "content=", content_bytes, " of=", bytes);
+  KEEL_ASSIGN_OR_RETURN(const auto file, CreateAnew(fs, path));
+  const auto memory = std::make_unique_for_overwrite<char[]>(std::min(kStepBytes, content_bytes));
+  for (uint64_t at = 0; at < content_bytes;) {
+    const uint64_t step = std::min(kStepBytes, content_bytes - at);
+    KEEL_ASSIGN_OR_RETURN(const size_t got, from.ReadInto(at, {memory.get(), step}));
+    KEEL_CHECK(got == step, "read=", got, " of=", step, " at=", at);
+    KEEL_RETURN_IF_ERROR(file->Write(at, {memory.get(), step}));
+    at += step;
+  }
+  return ZeroAndSync(*file, content_bytes, bytes);
 }
 
 void SegmentPool::Prepare(Ready ready) {

@@ -45,6 +45,10 @@ class SegmentPool : public std::enable_shared_from_this<SegmentPool> {
 
   // Creates `path`, filled with zeroes and synced. Blocks.
   static absl::Status Fill(base::FileSystem& fs, const std::string& path, uint64_t bytes);
+  // The same, but with the first `content_bytes` of `from` in front of the zeroes.
+  // REQUIRES: `from` has so many; content_bytes <= bytes.
+  static absl::Status FillBehind(base::FileSystem& fs, const base::File& from,
+                                 uint64_t content_bytes, const std::string& path, uint64_t bytes);
   static std::string SparePath(const std::string& dir, uint64_t number);
   // Where a segment is made; what lies there is of no use after a restart.
   static std::string FillPath(const std::string& dir);

@@ -9,6 +9,7 @@
 #include "base/mutation.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "raft/log/read_window.h"
 #include "raft/log/segment_pool.h"
 
 namespace keel::raft {
@@ -52,23 +53,6 @@ struct Beyond {
   uint64_t end = 0;           // after the last intact record
 };
 
-Beyond LookBeyond(std::string_view data, uint64_t from, uint32_t tag) {
-  Beyond beyond;
-  from = (from + kRecordAlignBytes - 1) / kRecordAlignBytes * kRecordAlignBytes;
-  for (uint64_t at = from; at + kRecordHeaderBytes <= data.size(); at += kRecordAlignBytes) {
-    if (!HasTagAt(data, at, tag)) continue;
-    const auto record = ParseRecord(data, 0, at, tag);
-    if (!record) continue;
-    if (record->batch > beyond.batch_max) {
-      beyond.batch_max = record->batch;
-      beyond.batch_max_at = at;
-    }
-    beyond.end = record->end;
-    at = record->end - kRecordAlignBytes;
-  }
-  return beyond;
-}
-
 // Reads the segments in order.
 class Reader {
  public:
@@ -95,12 +79,13 @@ class Reader {
   // Sets ended_ when the log ends in this segment.
   absl::Status ReadSegment(uint64_t sequence, bool newest) {
     const std::string path = SegmentPath(dir_, sequence);
-    KEEL_ASSIGN_OR_RETURN(const std::string data, ReadFile(fs_, path));
+    KEEL_RETURN_IF_ERROR(window_.Open(fs_, path));
     const uint32_t tag = SegmentTag(out_.identity.salt, sequence);
-    const auto first = ParseRecord(data, 0, kSegmentHeaderBytes, tag);
-    if (!SegmentHeaderMatches(data, out_.identity, sequence) || !first) {
+    KEEL_ASSIGN_OR_RETURN(const bool header_matches, HeaderMatches(sequence));
+    KEEL_ASSIGN_OR_RETURN(const auto first, RecordAt(kSegmentHeaderBytes, tag));
+    if (!header_matches || !first) {
       // Made ready but never used, or torn in its first write; else damaged.
-      const Beyond beyond = LookBeyond(data, kSegmentHeaderBytes, tag);
+      KEEL_ASSIGN_OR_RETURN(const Beyond beyond, LookBeyond(kSegmentHeaderBytes, tag));
       if (!newest || read_ == 0 || beyond.batch_max > out_.batch + 1) {
         return LogDamaged(path, 0, "the start of the segment is not intact");
       }
@@ -119,7 +104,7 @@ class Reader {
     out_.complete = false;
     uint64_t offset = kSegmentHeaderBytes;
     while (!out_.complete) {
-      const auto record = ParseRecord(data, 0, offset, tag);
+      KEEL_ASSIGN_OR_RETURN(const auto record, RecordAt(offset, tag));
       if (!record) break;
       const uint64_t batch = out_.unsealed ? out_.batch : out_.batch + 1;
       const bool any_batch = read_ == 1 && offset == kSegmentHeaderBytes;
@@ -132,16 +117,63 @@ class Reader {
       out_.complete = record->type == RecordType::kSegmentEnd;
     }
     out_.append_offset = offset;
-    out_.capacity_bytes = data.size();
+    out_.capacity_bytes = window_.size();
     if (out_.complete) return absl::OkStatus();
     ended_ = true;
-    return EndAt(path, data, offset, tag);
+    return EndAt(path, offset, tag);
+  }
+
+  // Of the file that the window is on.
+  absl::StatusOr<bool> HeaderMatches(uint64_t sequence) {
+    KEEL_ASSIGN_OR_RETURN(const std::string_view data, window_.At(0, kSegmentHeaderBytes));
+    return SegmentHeaderMatches(data, out_.identity, sequence);
+  }
+
+  // Valid until the next call.
+  absl::StatusOr<std::optional<RecordView>> RecordAt(uint64_t offset, uint32_t tag) {
+    KEEL_ASSIGN_OR_RETURN(std::string_view data, window_.At(offset, kRecordHeaderBytes));
+    const auto bytes = ClaimedRecordBytes(data, 0, tag);
+    if (!bytes) return std::nullopt;
+    if (*bytes > data.size()) {
+      KEEL_ASSIGN_OR_RETURN(data, window_.At(offset, *bytes));
+    }
+    return ParseRecord(data, offset, offset, tag);
+  }
+
+  absl::StatusOr<Beyond> LookBeyond(uint64_t from, uint32_t tag) {
+    Beyond beyond;
+    uint64_t at = (from + kRecordAlignBytes - 1) / kRecordAlignBytes * kRecordAlignBytes;
+    while (at + kRecordHeaderBytes <= window_.size()) {
+      KEEL_ASSIGN_OR_RETURN(const std::string_view data, window_.At(at, kRecordHeaderBytes));
+      if (data.size() < kRecordHeaderBytes) break;
+      uint64_t skip = 0;
+      while (skip + kRecordHeaderBytes <= data.size() && !HasTagAt(data, skip, tag)) {
+        skip += kRecordAlignBytes;
+      }
+      if (skip > 0) {
+        at += skip;
+        continue;
+      }
+      KEEL_ASSIGN_OR_RETURN(const auto record, RecordAt(at, tag));
+      if (!record) {
+        at += kRecordAlignBytes;
+        continue;
+      }
+      if (record->batch > beyond.batch_max) {
+        beyond.batch_max = record->batch;
+        beyond.batch_max_at = at;
+      }
+      beyond.end = record->end;
+      at = record->end;
+    }
+    return beyond;
   }
 
   // The log ends at `offset` unless something durable once lies behind it.
-  absl::Status EndAt(const std::string& path, const std::string& data, uint64_t offset,
-                     uint32_t tag) {
-    const Beyond beyond = LookBeyond(data, offset, tag);
+  absl::Status EndAt(const std::string& path, uint64_t offset, uint32_t tag) {
+    KEEL_ASSIGN_OR_RETURN(const std::string_view data, window_.At(offset, kRecordHeaderBytes));
+    const bool has_tag = HasTagAt(data, 0, tag);
+    KEEL_ASSIGN_OR_RETURN(const Beyond beyond, LookBeyond(offset, tag));
     // The bytes at `offset` belong to the batch of the last record when that
     // was not its end, else to the next one.
     const uint64_t torn_batch = out_.unsealed ? out_.batch : out_.batch + 1;
@@ -150,11 +182,11 @@ class Reader {
                         StrCat("no intact record, though a later one at offset ",
                                beyond.batch_max_at, " shows that there was one"));
     }
-    if (offset >= data.size() || KEEL_MUTATION(kKeepTornTail)) return absl::OkStatus();
-    if (!out_.unsealed && beyond.end == 0 && !HasTagAt(data, offset, tag)) return absl::OkStatus();
+    if (offset >= window_.size() || KEEL_MUTATION(kKeepTornTail)) return absl::OkStatus();
+    if (!out_.unsealed && beyond.end == 0 && !has_tag) return absl::OkStatus();
     // Intact records behind the cut must not come back once new ones lie before them.
     const uint64_t end =
-        std::min<uint64_t>(std::max(beyond.end, offset + kRecordHeaderBytes), data.size());
+        std::min<uint64_t>(std::max(beyond.end, offset + kRecordHeaderBytes), window_.size());
     cut_ = Cut{path, offset, end};
     return absl::OkStatus();
   }
@@ -163,10 +195,11 @@ class Reader {
   absl::Status CheckUnused(const std::vector<uint64_t>& sequences, size_t from) {
     for (size_t i = from; i < sequences.size(); ++i) {
       const std::string path = SegmentPath(dir_, sequences[i]);
-      KEEL_ASSIGN_OR_RETURN(const std::string data, ReadFile(fs_, path));
+      KEEL_RETURN_IF_ERROR(window_.Open(fs_, path));
       const uint32_t tag = SegmentTag(out_.identity.salt, sequences[i]);
-      if (SegmentHeaderMatches(data, out_.identity, sequences[i]) ||
-          LookBeyond(data, kSegmentHeaderBytes, tag).end != 0) {
+      KEEL_ASSIGN_OR_RETURN(const bool header_matches, HeaderMatches(sequences[i]));
+      KEEL_ASSIGN_OR_RETURN(const Beyond beyond, LookBeyond(kSegmentHeaderBytes, tag));
+      if (header_matches || beyond.end != 0) {
         return LogDamaged(
             SegmentPath(dir_, out_.last_sequence), out_.append_offset,
             StrCat("no intact record, though a later segment ", path, " shows that there was one"));
@@ -198,6 +231,7 @@ class Reader {
   const RecordType first_;
   RecordSink& sink_;
   LogTail& out_;
+  ReadWindow window_;
   size_t read_ = 0;  // segments with an intact start
   bool ended_ = false;
   struct Cut {

@@ -88,15 +88,10 @@ absl::Status SegmentWriter::Settle(uint64_t content_bytes, bool complete) {
   FileSystem& fs = *options_.fs;
   const std::string path = SegmentPath(options_.dir, sequence_);
   const std::string copy = SegmentPool::FillPath(options_.dir);
-  KEEL_ASSIGN_OR_RETURN(const std::string content, file_->Read(0, content_bytes));
-  KEEL_CHECK(content.size() == content_bytes, "read=", content.size(), " of=", content_bytes);
   const uint64_t capacity =
       complete ? content_bytes : std::min(capacity_bytes_, content_bytes + kSmallSegmentBytes);
   const auto move = [&]() -> absl::Status {
-    KEEL_RETURN_IF_ERROR(SegmentPool::Fill(fs, copy, capacity));
-    KEEL_ASSIGN_OR_RETURN(auto file, fs.Open(copy, FileSystem::Mode::kReadWrite));
-    KEEL_RETURN_IF_ERROR(file->Write(0, content));
-    KEEL_RETURN_IF_ERROR(file->Sync());
+    KEEL_RETURN_IF_ERROR(SegmentPool::FillBehind(fs, *file_, content_bytes, copy, capacity));
     return fs.Rename(copy, path);
   };
   if (const absl::Status moved = move(); moved.ok()) {

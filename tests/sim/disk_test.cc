@@ -352,7 +352,7 @@ TEST(SimDiskTest, RaftLogKeepsWhatItCalledDurable) {
     for (int life = 0; life < 6; ++life) {
       disk.DieAfter(1 + random.Below(60));
       const absl::Status opened = member.Open(LogOn(disk));
-      if (opened.ok()) {
+      if (opened.ok() && !disk.dead()) {
         const std::vector<raft::Entry> found = member.All();
         ASSERT_GE(found.size(), durable.size()) << "seed " << seed << " life " << life;
         for (size_t i = 0; i < durable.size(); ++i) ASSERT_TRUE(raft::Same(found[i], durable[i]));
