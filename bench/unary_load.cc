@@ -42,7 +42,8 @@ absl::Status UnaryLoad::Prepare() { return Connect(channels_, loop_, run_.option
 void UnaryLoad::Start() {
   loop_.Post([this] {
     if (interval_ns_ == 0) {
-      for (Client& client : clients_) Free(client);
+      const int64_t now = NowNs();
+      for (Client& client : clients_) Free(client, now);
       return;
     }
     prctl(PR_SET_TIMERSLACK, 1000);
@@ -63,7 +64,7 @@ void UnaryLoad::Tick() {
     } else {
       Client* client = idle_.back();
       idle_.pop_back();
-      Issue(*client, due);
+      Issue(*client, due, now);
     }
     if (++calls_ % calls_per_step_ == 0)
       next_due_ns_ += interval_ns_ * static_cast<double>(calls_per_step_);
@@ -72,11 +73,12 @@ void UnaryLoad::Tick() {
   loop_.After(base::Duration(static_cast<int64_t>(wait_ns)), [this] { Tick(); });
 }
 
-void UnaryLoad::Issue(Client& client, int64_t start_ns) {
+void UnaryLoad::Issue(Client& client, int64_t start_ns, int64_t now_ns) {
   client.start_ns = start_ns;
   RequestMaker::Made made = maker_.Next(start_ns);
   client.channel->Call(
-      made.path, std::move(made.bytes), {.deadline = loop_.Now() + run_.options.timeout},
+      made.path, std::move(made.bytes),
+      {.deadline = base::TimePoint(base::Duration(now_ns)) + run_.options.timeout},
       [this, c = &client](absl::StatusOr<std::string> response) { Done(*c, response.status()); });
 }
 
@@ -91,26 +93,26 @@ void UnaryLoad::Done(Client& client, const absl::Status& status) {
   }
   // Last: the run may be over with it.
   if (run_.options.total != 0) run_.completed.fetch_add(1, std::memory_order_release);
-  if (status.ok()) return Free(client);
+  if (status.ok()) return Free(client, now);
   if (run_.stop.load(std::memory_order_relaxed)) return;
-  loop_.After(kPauseAfterError, [this, c = &client] { Free(*c); });
+  loop_.After(kPauseAfterError, [this, c = &client] { Free(*c, NowNs()); });
 }
 
-void UnaryLoad::Free(Client& client) {
+void UnaryLoad::Free(Client& client, int64_t now_ns) {
   if (interval_ns_ == 0) {
     if (WindowFull()) {
-      loop_.After(kWindowPoll, [this, c = &client] { Free(*c); });
+      loop_.After(kWindowPoll, [this, c = &client] { Free(*c, NowNs()); });
       return;
     }
     if (!run_.TakeOne()) return;
     run_.puts_begun.fetch_add(1, std::memory_order_relaxed);
-    Issue(client, NowNs());
+    Issue(client, now_ns, now_ns);
   } else if (due_.empty()) {
     idle_.push_back(&client);
   } else if (!run_.stop.load(std::memory_order_relaxed)) {
     const int64_t due = due_.front();
     due_.pop_front();
-    Issue(client, due);
+    Issue(client, due, now_ns);
   }
 }
 

@@ -35,9 +35,9 @@ class UnaryLoad final : public Load {
     int64_t start_ns;
   };
 
-  void Issue(Client& client, int64_t start_ns);
+  void Issue(Client& client, int64_t start_ns, int64_t now_ns);
   void Done(Client& client, const absl::Status& status);
-  void Free(Client& client);
+  void Free(Client& client, int64_t now_ns);
   void Tick();
   bool WindowFull() const;
 

@@ -99,8 +99,9 @@ void ChannelCore::Handle(ClientOp& op) {
 void ChannelCore::Start(std::unique_ptr<ClientCall> call) {
   if (closed_) return FailLater(std::move(call), ClosedError());
   if (call->stream != nullptr) call->stream->call_ = call.get();
+  const base::TimePoint now = DeadlineWheel::Now();
   if (call->options.deadline != base::TimePoint::max()) {
-    if (call->options.deadline <= DeadlineWheel::Now()) {
+    if (call->options.deadline <= now) {
       return FailLater(std::move(call), DeadlineError());
     }
     io_->wheel().Arm(*call, call->options.deadline);
@@ -110,8 +111,8 @@ void ChannelCore::Start(std::unique_ptr<ClientCall> call) {
     ConnectionLeaves(*leaving);
     leaving->Retire();
   }
-  if (current_ != nullptr) return current_->Submit(std::move(call));
-  if (connector_ == nullptr && DeadlineWheel::Now() < retry_at_ && !call->options.wait_for_ready) {
+  if (current_ != nullptr) return current_->Submit(std::move(call), now);
+  if (connector_ == nullptr && now < retry_at_ && !call->options.wait_for_ready) {
     return FailLater(std::move(call), last_error_);
   }
   waiting_.push_back(*call.release());
@@ -161,7 +162,7 @@ void ChannelCore::Connected(Socket socket) {
   while (!waiting_.empty() && current_ != nullptr) {
     std::unique_ptr<ClientCall> call(static_cast<ClientCall*>(&waiting_.front()));
     waiting_.pop_front();
-    current_->Submit(std::move(call));
+    current_->Submit(std::move(call), DeadlineWheel::Now());
   }
 }
 

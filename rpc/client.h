@@ -57,7 +57,7 @@ struct ChannelOptions {
   // A larger response message ends its call with ResourceExhausted.
   size_t max_response_bytes = 2'147'483'647;
 
-  // Receive windows of flow control.
+  // Receive windows of flow control, at least 16 KiB.
   uint32_t stream_window_bytes = 4 * 1024 * 1024;
   uint32_t connection_window_bytes = 64 * 1024 * 1024;
 

@@ -19,6 +19,14 @@ std::string_view View(const uint8_t* bytes, size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
 }
 
+// The server's deadline is a safeguard behind the client's own, which is exact. What it may be late
+// by anyway (a tick of the deadline wheel) makes the timeouts of calls alike.
+base::Duration RoundTimeout(base::Duration timeout) {
+  constexpr base::Duration kTick = std::chrono::milliseconds(10);
+  if (timeout < std::chrono::seconds(1) || timeout > std::chrono::hours(24)) return timeout;
+  return (timeout + kTick - base::Duration(1)) / kTick * kTick;
+}
+
 ClientCall& Cast(Http2Stream& stream) { return static_cast<ClientCall&>(stream); }
 
 ClientConnection* Self(void* user_data) {
@@ -72,7 +80,7 @@ bool ClientConnection::CanSubmit() {
   return !closed() && !retired_ && nghttp2_session_check_request_allowed(session()) != 0;
 }
 
-void ClientConnection::Submit(std::unique_ptr<ClientCall> owned) {
+void ClientConnection::Submit(std::unique_ptr<ClientCall> owned, base::TimePoint now) {
   ClientCall& call = *owned;
   call.connection = this;
   call.in.set_max_message_bytes(core_->options().max_response_bytes);
@@ -89,8 +97,11 @@ void ClientConnection::Submit(std::unique_ptr<ClientCall> owned) {
   headers.push_back(StaticHeader("content-type", "application/grpc"));
   headers.push_back(CopiedHeader("user-agent", core_->options().user_agent));
   if (call.options.deadline != base::TimePoint::max()) {
-    timeout = FormatTimeout(call.options.deadline - DeadlineWheel::Now());
-    headers.push_back(OneTimeHeader("grpc-timeout", timeout));
+    timeout = FormatTimeout(RoundTimeout(call.options.deadline - now));
+    // Calls of one kind mostly have one timeout: then it is in the table, and one byte long.
+    headers.push_back(timeout == last_timeout_ ? CopiedHeader("grpc-timeout", timeout)
+                                               : OneTimeHeader("grpc-timeout", timeout));
+    last_timeout_ = timeout;
   }
   for (const auto& [name, value] : call.options.metadata) {
     headers.push_back(CopiedHeader(name, value));
@@ -107,7 +118,7 @@ void ClientConnection::Submit(std::unique_ptr<ClientCall> owned) {
 }
 
 ClientCall* ClientConnection::Find(int32_t stream_id) {
-  return static_cast<ClientCall*>(nghttp2_session_get_stream_user_data(session(), stream_id));
+  return static_cast<ClientCall*>(FindStream(stream_id));
 }
 
 // --- sending -------------------------------------------------------------------
@@ -283,7 +294,7 @@ int ClientConnection::OnStreamClosed(nghttp2_session*, int32_t stream_id, uint32
   if (self->closed()) return NGHTTP2_ERR_CALLBACK_FAILURE;
   ClientCall* call = self->Find(stream_id);
   if (call == nullptr) return 0;
-  nghttp2_session_set_stream_user_data(self->session(), stream_id, nullptr);
+  self->Detach(stream_id);
   if (call->in_finished) {
     call->paused = false;
     if (!call->held.empty()) {
@@ -308,7 +319,7 @@ int ClientConnection::OnFrameNotSent(nghttp2_session*, const nghttp2_frame* fram
   for (Http2Stream& stream : self->streams_) {
     if (stream.id != frame->hd.stream_id) continue;
     ClientCall& call = Cast(stream);
-    nghttp2_session_set_stream_user_data(self->session(), call.id, nullptr);
+    self->Detach(call.id);
     call.End(absl::UnavailableError(
         base::StrCat("the request was not sent: ", nghttp2_strerror(error))));
     if (!self->closed()) self->Remove(call);

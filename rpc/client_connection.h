@@ -21,7 +21,7 @@ class ClientConnection final : public Http2Connection {
   // stream ids are used up.
   bool CanSubmit();
   // REQUIRES: CanSubmit().
-  void Submit(std::unique_ptr<ClientCall> call);
+  void Submit(std::unique_ptr<ClientCall> call, base::TimePoint now);
 
   // Of calls of this connection.
   void Send(ClientCall& call, Message message);
@@ -61,6 +61,7 @@ class ClientConnection final : public Http2Connection {
   const std::shared_ptr<ChannelCore> core_;
   StreamList streams_;
   bool retired_ = false;
+  std::string last_timeout_;  // as the call before had it
 };
 
 }  // namespace keel::rpc::internal

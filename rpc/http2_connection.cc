@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 #include "base/check.h"
 #include "base/strings.h"
@@ -17,6 +18,9 @@ namespace {
 
 // As much is taken out of the session before it is written.
 constexpr size_t kWriteBytes = 256 * 1024;
+// Credit for a stream is given in steps of so many bytes: each goes through the session's table
+// of streams. REQUIRES: less than half of every receive window.
+constexpr size_t kCreditStepBytes = 4 * 1024;
 // Reads of one connection before others get their turn.
 constexpr int kReadsPerTurn = 4;
 
@@ -140,7 +144,9 @@ void Http2Connection::Receive(std::string_view bytes) {
 }
 
 void Http2Connection::Consume(Http2Stream& stream, size_t bytes) {
-  nghttp2_session_consume_stream(session_, stream.id, bytes);
+  stream.uncredited += bytes;
+  if (stream.uncredited < kCreditStepBytes) return;
+  nghttp2_session_consume_stream(session_, stream.id, std::exchange(stream.uncredited, 0));
   if (!receiving_) FlushLater();
 }
 
@@ -175,6 +181,7 @@ ssize_t Http2Connection::ReadData(nghttp2_session*, int32_t, uint8_t*, size_t le
                                   uint32_t* flags, nghttp2_data_source* source, void* user_data) {
   auto* self = static_cast<Http2Connection*>(user_data);
   auto* stream = static_cast<Http2Stream*>(source->ptr);
+  self->last_found_ = stream;  // the callbacks that follow ask for it
   const size_t bytes = std::min(length, stream->out.bytes());
   if (bytes == 0 && !stream->out_finished) {
     stream->deferred = true;
@@ -277,7 +284,13 @@ void Http2Connection::NotifyWritable() {
   }
 }
 
+void Http2Connection::Detach(int32_t stream_id) {
+  last_found_ = nullptr;
+  nghttp2_session_set_stream_user_data(session_, stream_id, nullptr);
+}
+
 void Http2Connection::Forget(Http2Stream& stream) {
+  if (last_found_ == &stream) last_found_ = nullptr;
   if (stream.notify) notify_.erase(std::find(notify_.begin(), notify_.end(), &stream));
 }
 
@@ -331,6 +344,7 @@ void Http2Connection::Close(absl::Status why) {
   }
   notify_.clear();
   unwritten_.Clear();
+  last_found_ = nullptr;
   OnClosed(why);
 }
 

@@ -43,6 +43,7 @@ struct Http2Stream : StreamHook, DeadlineWheel::Entry {
   FrameDecoder in;
   std::string held;          // received while paused
   size_t held_credited = 0;  // of `held`: the peer has its credit back already
+  size_t uncredited = 0;     // consumed, and the session does not know yet
 };
 
 using StreamList = boost::intrusive::list<Http2Stream, boost::intrusive::base_hook<StreamHook>,
@@ -86,7 +87,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   nghttp2_data_provider DataOf(Http2Stream& stream);
   // After a push to `stream.out` or a change of out_finished.
   void DataReady(Http2Stream& stream);
-  // Gives the peer credit for received bytes.
+  // Gives the peer credit for received bytes; in steps, as most streams end before they need any.
   void Consume(Http2Stream& stream, size_t bytes);
   void ConsumeConnection(size_t bytes);
   void ResetStream(int32_t stream_id, uint32_t error_code);
@@ -99,6 +100,8 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   const base::TlsSession* tls() const { return socket_.tls(); }
   nghttp2_session* session() { return session_; }
   IoLoop& io() { return *io_; }
+  // When bytes were last read.
+  base::TimePoint heard_at() const { return heard_at_; }
   // From inside a session callback: stop feeding it, the connection is closed.
   int CallbackResult() const { return closed_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0; }
 
@@ -116,6 +119,17 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   virtual void CountReceived(size_t bytes) = 0;
   virtual void CountSent(size_t bytes) = 0;
 
+  // The session's user data of a stream; null when it is gone. Callbacks come in rows of the
+  // same stream, and each lookup goes through the session's hash table.
+  Http2Stream* FindStream(int32_t stream_id) {
+    if (last_found_ != nullptr && last_found_->id == stream_id) return last_found_;
+    auto* found =
+        static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_, stream_id));
+    if (found != nullptr) last_found_ = found;
+    return found;
+  }
+  // The session is to know nothing of it any more.
+  void Detach(int32_t stream_id);
   // To be called before a stream is destroyed.
   void Forget(Http2Stream& stream);
 
@@ -159,6 +173,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   base::TimePoint heard_at_;
   KeepaliveEntry keepalive_entry_{this};
   std::vector<Http2Stream*> notify_;
+  Http2Stream* last_found_ = nullptr;
 };
 
 }  // namespace keel::rpc::internal

@@ -39,14 +39,17 @@ struct Generator {
   }
   void Next() {
     if (left->fetch_sub(1, std::memory_order_relaxed) <= 0) return;
-    channel->Call(kEcho, body, {}, [this](absl::StatusOr<std::string> response) {
-      if (!response.ok() || response->size() != body.size()) std::abort();
-      if (done->fetch_add(1, std::memory_order_relaxed) + 1 == total) finished->set_value();
-      Next();
-    });
+    channel->Call(kEcho, body, {.deadline = channel_loop->Now() + std::chrono::seconds(10)},
+                  [this](absl::StatusOr<std::string> response) {
+                    if (!response.ok() || response->size() != body.size()) std::abort();
+                    if (done->fetch_add(1, std::memory_order_relaxed) + 1 == total)
+                      finished->set_value();
+                    Next();
+                  });
   }
 
   Channel* channel;
+  base::AsioLoop* channel_loop;
   std::string body;
   std::atomic<int64_t>* left;
   std::atomic<int64_t>* done;
@@ -81,7 +84,8 @@ void BM_UnaryEcho(benchmark::State& state) {
     std::promise<void> finished;
     std::vector<Generator> generators;
     for (const auto& channel : channels) {
-      generators.push_back({channel.get(), body, &left, &done, kCallsPerIteration, &finished});
+      generators.push_back(
+          {channel.get(), &client_loop, body, &left, &done, kCallsPerIteration, &finished});
     }
     client_loop.Post([&] {
       for (Generator& generator : generators) generator.Run(in_flight);

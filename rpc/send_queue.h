@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "rpc/message.h"
 #include "rpc/out_buffer.h"
 
@@ -37,8 +37,8 @@ class SendQueue {
     uint32_t header_size = 0;
   };
 
-  std::vector<Entry> entries_;
-  size_t first_ = 0;  // entries before this one are gone
+  absl::InlinedVector<Entry, 1> entries_;  // of a unary call one
+  size_t first_ = 0;                       // entries before this one are gone
   size_t bytes_ = 0;
 };
 

@@ -60,7 +60,7 @@ struct ServerOptions {
   std::string http_too_large_type = "text/plain; charset=utf-8";
   uint32_t max_concurrent_streams = UINT32_MAX;  // per connection
 
-  // Receive windows of flow control.
+  // Receive windows of flow control, at least 16 KiB.
   uint32_t stream_window_bytes = 1024 * 1024;
   uint32_t connection_window_bytes = 16 * 1024 * 1024;
 

@@ -103,7 +103,7 @@ void ServerConnection::Start(std::string_view first) {
 // --- callbacks of the session ------------------------------------------------
 
 ServerStream* ServerConnection::Find(int32_t stream_id) {
-  return static_cast<ServerStream*>(nghttp2_session_get_stream_user_data(session(), stream_id));
+  return static_cast<ServerStream*>(FindStream(stream_id));
 }
 
 int ServerConnection::OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame,
@@ -190,7 +190,7 @@ int ServerConnection::OnStreamClosed(nghttp2_session*, int32_t stream_id, uint32
   ServerConnection* self = Self(user_data);
   ServerStream* stream = self->Find(stream_id);
   if (stream == nullptr || self->closed()) return self->CallbackResult();
-  nghttp2_session_set_stream_user_data(self->session(), stream_id, nullptr);
+  self->Detach(stream_id);
   self->EndCall(*stream, /*cancelled=*/!stream->out_finished);
   if (!self->closed()) {
     self->Remove(*stream);
@@ -270,8 +270,8 @@ void ServerConnection::StartCall(ServerStream& stream) {
   if (stream.has_timeout) {
     const absl::StatusOr<base::Duration> timeout = ParseTimeout(stream.timeout);
     if (!timeout.ok()) return Reject(stream, timeout.status());
-    const base::TimePoint now = DeadlineWheel::Now();
-    if (*timeout < base::TimePoint::max() - now) deadline = now + *timeout;
+    // From when it was read, for which the clock has been asked already.
+    if (*timeout < base::TimePoint::max() - heard_at()) deadline = heard_at() + *timeout;
   }
   stream.kind = stream.method->unary ? ServerStream::Kind::kUnary : ServerStream::Kind::kStream;
   stream.call = new ServerCall(peer_, stream.method);

@@ -139,6 +139,17 @@ TEST_F(StreamTest, SlowReaderBoundsTheServersMemoryAndLosesNothing) {
   EXPECT_LE(echo_->blast_queued_max, 64u * 1024 + 10'000);
 }
 
+// Each far below the step in which credit is given, together many windows.
+TEST_F(StreamTest, SmallMessagesDoNotExhaustTheWindow) {
+  Connect({}, {.stream_window_bytes = 65'535});
+  auto collector = std::make_shared<Collector>();
+  auto stream = channel_->OpenStream(kBlast, {}, collector);
+  stream->Send(std::string("20000 20"));
+  stream->CloseSend();
+  EXPECT_TRUE(collector->WaitForEnd().ok());
+  EXPECT_EQ(collector->messages().size(), 20'000u);
+}
+
 // Reads nothing until told.
 class PausedHandler : public ServerStreamHandler {
  public:

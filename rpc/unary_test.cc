@@ -128,6 +128,28 @@ TEST_F(UnaryTest, DeadlineEndsTheCallOnBothSides) {
   EXPECT_EQ(Call(kEcho, "on").value(), "on");
 }
 
+TEST_F(UnaryTest, TheServersDeadlineIsTheClientsAtTheEarliest) {
+  Connect();
+  const base::TimePoint start = client_loop_.Now();
+  const base::TimePoint deadline = start + std::chrono::seconds(20);
+  constexpr size_t kCalls = 4;  // alike: the later ones' timeout comes out of the table
+  for (size_t i = 0; i < kCalls; ++i) {
+    channel_->Call(kNever, "", {.deadline = deadline}, [](absl::StatusOr<std::string>) {});
+  }
+  std::vector<ServerCallPtr> calls;
+  for (int i = 0; i < 1000 && calls.size() < kCalls; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+    std::lock_guard lock(echo_->mu);
+    calls = echo_->kept;
+  }
+  const auto took = client_loop_.Now() - start;
+  ASSERT_EQ(calls.size(), kCalls);
+  for (const ServerCallPtr& call : calls) {
+    EXPECT_GE(call->deadline(), deadline);
+    EXPECT_LE(call->deadline(), deadline + took + milliseconds(10));
+  }
+}
+
 TEST_F(UnaryTest, RefusedConnectionIsNamed) {
   Connect();
   const std::string target = echo_->target();
