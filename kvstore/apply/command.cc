@@ -60,4 +60,25 @@ absl::Status DecodePut(std::string_view bytes, PutView* put) {
   return reader.ok() ? absl::OkStatus() : Undecodable();
 }
 
+std::string_view FirstKey(const CommandView& command) {
+  const auto bytes_of = [](std::string_view message, int field) {
+    WireReader reader(message);
+    while (reader.Next()) {
+      if (reader.Is(field, WireType::kBytes)) return reader.bytes();
+    }
+    return std::string_view();
+  };
+  switch (command.field) {
+    case kv::Command::kPutFieldNumber:
+      return bytes_of(command.request, etcdserverpb::PutRequest::kKeyFieldNumber);
+    case kv::Command::kDeleteRangeFieldNumber:
+      return bytes_of(command.request, etcdserverpb::DeleteRangeRequest::kKeyFieldNumber);
+    case kv::Command::kTxnFieldNumber:
+      return bytes_of(bytes_of(command.request, etcdserverpb::TxnRequest::kCompareFieldNumber),
+                      etcdserverpb::Compare::kKeyFieldNumber);
+    default:
+      return {};
+  }
+}
+
 }  // namespace keel::kvstore

@@ -37,4 +37,8 @@ struct PutView {
 };
 absl::Status DecodePut(std::string_view bytes, PutView* put);
 
+// A key that applying the command will most likely look up: the one of a put or deletion, the first
+// one that a transaction compares. Empty: none, or not found out cheaply. A hint.
+std::string_view FirstKey(const CommandView& command);
+
 }  // namespace keel::kvstore

@@ -375,14 +375,14 @@ TEST(DurabilityTest, ANewerFormatIsRefused) {
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
     ASSERT_TRUE(rocksdb::DB::Open({}, dir / "store/db-000001", families, &handles, &db).ok());
-    ASSERT_TRUE(db->Put({}, "format", "\x02").ok());
+    ASSERT_TRUE(db->Put({}, "format", "\x03").ok());
     for (auto* handle : handles) ASSERT_TRUE(db->DestroyColumnFamilyHandle(handle).ok());
     ASSERT_TRUE(db->Close().ok());
     delete db;
   }
   const absl::Status status = OpenStatus(dir / "store");
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("format 2"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("format 3"));
 }
 
 TEST(DurabilityTest, ApplyInManyPiecesWhenABatchIsHuge) {

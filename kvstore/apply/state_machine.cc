@@ -1,6 +1,7 @@
 #include "kvstore/apply/state_machine.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
@@ -44,18 +45,10 @@ class Machine : public KvStateMachine {
 
   absl::Status Apply(std::span<const raft::CommittedEntry> entries) override {
     const auto start = std::chrono::steady_clock::now();
-    for (const raft::CommittedEntry& committed : entries) {
-      const raft::Entry& entry = committed.entry;
-      KEEL_CHECK(entry.index == index_ + 1 && entry.term >= term_, "index=", entry.index,
-                 " applied=", index_, " term=", entry.term);
-      if (store_->writer().pending_bytes() > kPendingMax) KEEL_RETURN_IF_ERROR(CommitPending());
-      if (entry.type == raft::EntryType::kConfChange) {
-        ApplyConfChange(committed);
-      } else if (entry.data != nullptr && !entry.data->empty()) {
-        KEEL_RETURN_IF_ERROR(ApplyCommand(entry));
-      }
-      index_ = entry.index;
-      term_ = entry.term;
+    for (auto rest = entries; !rest.empty();) {
+      const auto some = rest.first(std::min(rest.size(), Writer::kLookUpMax));
+      rest = rest.subspan(some.size());
+      KEEL_RETURN_IF_ERROR(ApplySome(some));
     }
     const auto commit = std::chrono::steady_clock::now();
     KEEL_RETURN_IF_ERROR(store_->Commit(index_, term_));
@@ -162,9 +155,46 @@ class Machine : public KvStateMachine {
     return store_->writer().pending() ? store_->Commit(index_, term_) : absl::OkStatus();
   }
 
-  absl::Status ApplyCommand(const raft::Entry& entry) {
+  struct Decoded {
+    absl::Status status;
     CommandView command;
-    const absl::Status decoded = DecodeCommand(*entry.data, &command);
+  };
+
+  static bool HasCommand(const raft::Entry& entry) {
+    return entry.type != raft::EntryType::kConfChange && entry.data != nullptr &&
+           !entry.data->empty();
+  }
+
+  absl::Status ApplySome(std::span<const raft::CommittedEntry> entries) {
+    std::array<Decoded, Writer::kLookUpMax> decoded;
+    std::array<std::string_view, Writer::kLookUpMax> keys;
+    size_t known = 0;
+    for (size_t i = 0; i < entries.size(); ++i) {
+      if (!HasCommand(entries[i].entry)) continue;
+      decoded[i].status = DecodeCommand(*entries[i].entry.data, &decoded[i].command);
+      if (decoded[i].status.ok()) keys[known] = FirstKey(decoded[i].command);
+      if (!keys[known].empty()) ++known;
+    }
+    if (known > 1) store_->writer().LookUp({keys.data(), known});
+    for (size_t i = 0; i < entries.size(); ++i) {
+      const raft::CommittedEntry& committed = entries[i];
+      const raft::Entry& entry = committed.entry;
+      KEEL_CHECK(entry.index == index_ + 1 && entry.term >= term_, "index=", entry.index,
+                 " applied=", index_, " term=", entry.term);
+      if (store_->writer().pending_bytes() > kPendingMax) KEEL_RETURN_IF_ERROR(CommitPending());
+      if (entry.type == raft::EntryType::kConfChange) {
+        ApplyConfChange(committed);
+      } else if (HasCommand(entry)) {
+        KEEL_RETURN_IF_ERROR(ApplyCommand(entry, decoded[i].status, decoded[i].command));
+      }
+      index_ = entry.index;
+      term_ = entry.term;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ApplyCommand(const raft::Entry& entry, const absl::Status& decoded,
+                            const CommandView& command) {
     const bool wanted = command.proposer == options_.member_id && command.id != 0;
     ApplyResult result;
     result.id = command.id;

@@ -134,7 +134,7 @@ inline bool DecodeHistoryKey(std::string_view in, std::string* buffer, std::stri
   return true;
 }
 
-// ---- events: revision and sub-revision → type, revision of the version before (0: none), key
+// ---- events: revision and sub-revision of the last of some in a row → these
 
 inline constexpr size_t kEventKeySize = 12;
 
@@ -150,14 +150,51 @@ inline void StoreEventKey(int64_t revision, uint32_t sub, char out[kEventKeySize
   std::memcpy(out + 8, &sub, 4);
 }
 
-inline bool DecodeEvent(std::string_view in, EventView* event) {
-  if (in.empty() || static_cast<uint8_t>(in[0]) > 1) return false;
-  event->is_delete = in[0] == 1;
-  in.remove_prefix(1);
-  if (!ReadVarint(&in, &event->prev_mod)) return false;
-  event->key = in;
-  return !in.empty();
-}
+// Gathers events that follow each other into one entry of `events`.
+class EventPacker {
+ public:
+  bool empty() const { return events_ == 0; }
+  size_t bytes() const { return body_.size(); }
+
+  // REQUIRES: (revision, sub) lies behind that of the event added before.
+  void Add(int64_t revision, uint32_t sub, const EventView& event);
+  // Key and value of the entry; valid until the next Add, which begins a new one. REQUIRES:
+  // !empty().
+  struct Entry {
+    std::string_view key, value;
+  };
+  Entry Take();
+
+ private:
+  size_t events_ = 0;
+  int64_t first_ = 0, last_ = 0;  // revisions
+  uint32_t last_sub_ = 0;
+  std::string body_;
+  char key_[kEventKeySize];
+  std::string value_;
+};
+
+// Reads the events of one entry in their order, those written one by one (format 1) too.
+class EventReader {
+ public:
+  EventReader(std::string_view key, std::string_view value);
+  // False at the end, and for bytes that no encoder wrote: then !ok().
+  bool Next();
+  bool ok() const { return ok_; }
+  int64_t revision() const { return revision_; }
+  const EventView& event() const { return event_; }
+
+ private:
+  bool Damaged() { return ok_ = false; }
+
+  std::string_view in_;
+  int64_t last_ = 0;  // revision of the last event
+  int64_t revision_ = 0;
+  bool packed_ = false;
+  bool begun_ = false;
+  bool ok_ = false;
+  EventView event_;
+};
 
 // ---- lease_keys: big-endian lease, user key
 

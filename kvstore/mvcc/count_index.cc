@@ -237,19 +237,22 @@ absl::StatusOr<CountIndex::RootPtr> CountIndex::Derive(const At& at, const Root&
   root->starts = base.starts;
   std::vector<int64_t> change(base.starts->size());
 
-  char from[kEventKeySize], end[kEventKeySize];
+  char from[kEventKeySize];
   StoreEventKey(after + 1, 0, from);
-  StoreEventKey(until + 1, 0, end);
-  const rocksdb::Slice upper(end, kEventKeySize);
   // Without a snapshot: events never change, and those of both revisions are all there.
-  const auto iterator = at.database.NewIterator(Family::kEvents, nullptr, &upper);
-  for (iterator->Seek(rocksdb::Slice(from, kEventKeySize)); iterator->Valid(); iterator->Next()) {
-    EventView event;
-    if (!DecodeEvent(ToView(iterator->value()), &event)) {
-      return DamagedRecord(at.database, Family::kEvents);
+  const auto iterator = at.database.NewIterator(Family::kEvents, nullptr, nullptr);
+  int64_t last = after;
+  for (iterator->Seek(rocksdb::Slice(from, kEventKeySize)); iterator->Valid() && last <= until;
+       iterator->Next()) {
+    EventReader events(ToView(iterator->key()), ToView(iterator->value()));
+    while (events.Next()) {
+      last = events.revision();
+      if (last <= after || last > until) continue;
+      const EventView& event = events.event();
+      if (!event.is_delete && event.prev_mod != 0) continue;  // an overwrite
+      change[base.BlockOf(event.key)] += event.is_delete == forward ? -1 : 1;
     }
-    if (!event.is_delete && event.prev_mod != 0) continue;  // an overwrite
-    change[base.BlockOf(event.key)] += event.is_delete == forward ? -1 : 1;
+    if (!events.ok()) return DamagedRecord(at.database, Family::kEvents);
   }
   KEEL_RETURN_IF_ERROR(
       ToStatus(iterator->status(), base::StrCat("read store ", at.database.path())));

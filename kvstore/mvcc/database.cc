@@ -27,7 +27,8 @@ namespace keel::kvstore {
 namespace {
 
 constexpr std::string_view kFormatKey = "format";
-constexpr uint64_t kFormat = 1;
+constexpr uint64_t kFormat = 2;  // 1: `events` held one in each entry
+
 constexpr const char* kNames[kFamilies] = {"default", "latest", "history",
                                            "events",  "lease",  "lease_keys"};
 
@@ -239,9 +240,9 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
   rocksdb::PinnableSlice value;
   KEEL_ASSIGN_OR_RETURN(const bool found,
                         database->Get(Family::kMeta, nullptr, kFormatKey, &value));
+  uint64_t format = 0;
   if (found) {
     std::string_view bytes = ToView(value);
-    uint64_t format = 0;
     if (!ReadVarint(&bytes, &format)) {
       return absl::DataLossError(base::StrCat("store ", path, ": damaged format version"));
     }
@@ -252,7 +253,9 @@ absl::StatusOr<std::shared_ptr<Database>> Database::Open(const std::string& path
     }
   } else if (options.read_only) {
     return absl::DataLossError(base::StrCat("store ", path, " has no format version"));
-  } else {
+  }
+  if (format < kFormat && !options.read_only) {
+    // Reaches the disk with or before whatever else is written from here on.
     std::string bytes;
     AppendVarint(kFormat, &bytes);
     rocksdb::WriteBatch batch;
@@ -326,6 +329,11 @@ absl::StatusOr<bool> Database::Get(Family family, const rocksdb::Snapshot* snaps
   if (status.ok()) return true;
   if (status.IsNotFound()) return false;
   return ToStatus(status, base::StrCat("read store ", path_));
+}
+
+void Database::MultiGet(Family family, std::span<const rocksdb::Slice> keys,
+                        rocksdb::PinnableSlice* values, rocksdb::Status* statuses) const {
+  db_->MultiGet({}, this->family(family), keys.size(), keys.data(), values, statuses);
 }
 
 absl::StatusOr<bool> Database::GetDurableMeta(std::string_view key,

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +29,7 @@ enum class Family : uint8_t {
   kMeta = 0,       // RocksDB's "default"
   kLatest = 1,     // user key → newest record, of keys that exist
   kHistory = 2,    // user key, revision → superseded record
-  kEvents = 3,     // revision, sub → what changed
+  kEvents = 3,     // revision, sub → what changed up to there
   kLease = 4,      // id → times to live
   kLeaseKeys = 5,  // id, user key → nothing
 };
@@ -66,6 +67,9 @@ class Database {
   // True and the value, or false when there is none.
   absl::StatusOr<bool> Get(Family family, const rocksdb::Snapshot* snapshot, std::string_view key,
                            rocksdb::PinnableSlice* value) const;
+  // Of keys the newest values, each with a status of its own: OK, NotFound, or RocksDB's error.
+  void MultiGet(Family family, std::span<const rocksdb::Slice> keys, rocksdb::PinnableSlice* values,
+                rocksdb::Status* statuses) const;
   // As Get of `meta`, but of what is on disk: what a crash now would leave.
   absl::StatusOr<bool> GetDurableMeta(std::string_view key, rocksdb::PinnableSlice* value) const;
 

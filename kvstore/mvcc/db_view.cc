@@ -228,27 +228,27 @@ absl::StatusOr<ChangeFeed::History> DbView::ReadHistory(
   StoreEventKey(options.from_revision, 0, from);
   const auto iterator = database_->NewIterator(Family::kEvents, snapshot_, nullptr);
   for (iterator->Seek(rocksdb::Slice(from, kEventKeySize)); iterator->Valid(); iterator->Next()) {
-    EventView event;
-    if (iterator->key().size() != kEventKeySize ||
-        !DecodeEvent(ToView(iterator->value()), &event)) {
-      return DamagedRecord(*database_, Family::kEvents);
+    EventReader events(ToView(iterator->key()), ToView(iterator->value()));
+    while (events.Next()) {
+      const int64_t revision = events.revision();
+      if (revision < options.from_revision) continue;
+      if (revision != last && (bytes >= options.max_bytes || scanned >= options.max_scanned)) {
+        KEEL_RETURN_IF_ERROR(CheckStillKept(options.from_revision));
+        history.next_revision = revision;
+        return history;
+      }
+      last = revision;
+      ++scanned;
+      if (!range.Contains(events.event().key)) continue;
+      KEEL_ASSIGN_OR_RETURN(Event loaded, LoadEvent(revision, events.event(), options.prev_kv));
+      bytes += loaded.kv.key.size() + loaded.kv.value.size();
+      if (loaded.prev != nullptr) bytes += loaded.prev->key.size() + loaded.prev->value.size();
+      if (history.revisions.empty() || history.revisions.back().revision != revision) {
+        history.revisions.push_back({revision, {}});
+      }
+      history.revisions.back().events.push_back(std::move(loaded));
     }
-    const auto revision = static_cast<int64_t>(LoadBig64(iterator->key().data()));
-    if (revision != last && (bytes >= options.max_bytes || scanned >= options.max_scanned)) {
-      KEEL_RETURN_IF_ERROR(CheckStillKept(options.from_revision));
-      history.next_revision = revision;
-      return history;
-    }
-    last = revision;
-    ++scanned;
-    if (!range.Contains(event.key)) continue;
-    KEEL_ASSIGN_OR_RETURN(Event loaded, LoadEvent(revision, event, options.prev_kv));
-    bytes += loaded.kv.key.size() + loaded.kv.value.size();
-    if (loaded.prev != nullptr) bytes += loaded.prev->key.size() + loaded.prev->value.size();
-    if (history.revisions.empty() || history.revisions.back().revision != revision) {
-      history.revisions.push_back({revision, {}});
-    }
-    history.revisions.back().events.push_back(std::move(loaded));
+    if (!events.ok()) return DamagedRecord(*database_, Family::kEvents);
   }
   KEEL_RETURN_IF_ERROR(
       ToStatus(iterator->status(), base::StrCat("read store ", database_->path())));

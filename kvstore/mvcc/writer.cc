@@ -17,6 +17,8 @@ namespace keel::kvstore {
 namespace {
 
 constexpr std::string_view kAppliedKey = "applied";
+// Events are packed into entries of about a block of a file: who reads one reads its neighbours.
+constexpr size_t kPackedBytes = 4000;
 
 RecordView ViewOf(const KeyValue& kv) {
   return {kv.key, kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease};
@@ -65,6 +67,33 @@ int64_t Writer::End() {
   return revision_;
 }
 
+void Writer::LookUp(std::span<const std::string_view> keys) {
+  KEEL_CHECK(keys.size() <= kLookUpMax);
+  ForgetFound();
+  std::array<rocksdb::Slice, kLookUpMax> slices;
+  for (size_t i = 0; i < keys.size(); ++i) slices[i] = ToSlice(keys[i]);
+  database_->MultiGet(Family::kLatest, {slices.data(), keys.size()}, found_values_.data(),
+                      found_.data());
+  looked_up_.assign(keys.begin(), keys.end());
+}
+
+void Writer::ForgetFound() {
+  for (size_t i = 0; i < looked_up_.size(); ++i) found_values_[i].Reset();
+  looked_up_.clear();
+  next_found_ = 0;
+}
+
+// The keys come in the order in which they were looked up, but for those that nobody asks for in
+// the end and those asked for twice.
+std::optional<size_t> Writer::Found(std::string_view key) const {
+  for (size_t i = next_found_; i < looked_up_.size(); ++i) {
+    if (looked_up_[i] != key) continue;
+    next_found_ = i;
+    return i;
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<std::shared_ptr<const KeyValue>> Writer::Get(std::string_view key) const {
   if (!overlay_.empty()) {
     if (const auto found = overlay_.find(key); found != overlay_.end()) {
@@ -73,8 +102,17 @@ absl::StatusOr<std::shared_ptr<const KeyValue>> Writer::Get(std::string_view key
       return std::make_shared<const KeyValue>(event.kv);
     }
   }
-  rocksdb::PinnableSlice value;
   RecordView record;
+  if (const std::optional<size_t> at = Found(key); at && found_[*at].ok()) {
+    record.key = key;
+    if (!DecodeRecord(ToView(found_values_[*at]), &record)) {
+      return DamagedRecord(*database_, Family::kLatest);
+    }
+    return Own(record);
+  } else if (at && found_[*at].IsNotFound()) {
+    return std::shared_ptr<const KeyValue>();
+  }
+  rocksdb::PinnableSlice value;
   KEEL_ASSIGN_OR_RETURN(const bool exists, GetLatest(*database_, nullptr, key, &value, &record));
   if (!exists) return std::shared_ptr<const KeyValue>();
   return Own(record);
@@ -83,14 +121,9 @@ absl::StatusOr<std::shared_ptr<const KeyValue>> Writer::Get(std::string_view key
 Event& Writer::AddEvent(Event::Type type, const std::shared_ptr<const KeyValue>& prev,
                         std::string_view key) {
   const int64_t revision = revision_ + 1;
-  char event_key[kEventKeySize];
-  StoreEventKey(revision, sub_, event_key);
-  scratch_value_.clear();
-  scratch_value_.push_back(type == Event::Type::kDelete ? 1 : 0);
-  AppendVarint(static_cast<uint64_t>(prev == nullptr ? 0 : prev->mod_revision), &scratch_value_);
-  scratch_value_.append(key);
-  batch_.Put(database_->family(Family::kEvents), rocksdb::Slice(event_key, kEventKeySize),
-             scratch_value_);
+  packer_.Add(revision, sub_,
+              {type == Event::Type::kDelete, prev == nullptr ? 0 : prev->mod_revision, key});
+  if (packer_.bytes() >= kPackedBytes) WritePacked();
 
   if (sub_++ == 0) feed_->push_back({revision, {}});
   auto& events = feed_->back().events;
@@ -109,6 +142,11 @@ Event& Writer::AddEvent(Event::Type type, const std::shared_ptr<const KeyValue>&
   event.kv.key = key;
   event.kv.mod_revision = revision;
   return event;
+}
+
+void Writer::WritePacked() {
+  const EventPacker::Entry entry = packer_.Take();
+  batch_.Put(database_->family(Family::kEvents), ToSlice(entry.key), ToSlice(entry.value));
 }
 
 void Writer::Supersede(const KeyValue& prev) {
@@ -278,6 +316,7 @@ absl::Status Writer::Commit(uint64_t index, uint64_t term) {
                &scratch_value_);
   AppendVarint(static_cast<uint64_t>(compact_revision_ + 1), &scratch_value_);
   PutMeta(kAppliedKey, scratch_value_);
+  if (!packer_.empty()) WritePacked();
   KEEL_RETURN_IF_ERROR(database_->Write(&batch_));
   batch_.Clear();
   const size_t changed = overlay_.size();
@@ -286,6 +325,7 @@ absl::Status Writer::Commit(uint64_t index, uint64_t term) {
   ordered_.clear();
   is_ordered_ = false;
   keys_.Clear();
+  ForgetFound();
   return absl::OkStatus();
 }
 

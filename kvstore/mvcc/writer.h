@@ -13,10 +13,14 @@
 // Commit the store must not be used any more: memory and disk no longer agree.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
@@ -25,6 +29,7 @@
 #include "absl/status/statusor.h"
 #include "kvstore/feed.h"
 #include "kvstore/mvcc/arena.h"
+#include "kvstore/mvcc/coding.h"
 #include "kvstore/mvcc/database.h"
 #include "kvstore/mvcc/read_view.h"
 #include "kvstore/mvcc/scan.h"
@@ -41,6 +46,13 @@ class Writer {
   void Begin();
   // Returns the revision after the transaction: a new one if it changed a key.
   int64_t End();
+
+  // Looks keys up in one go, for the Gets, Puts and DeleteRanges of single keys up to the next
+  // Commit, in about that order: far cheaper than one by one. A hint, and no more: any key may be
+  // missing or stand here in vain. The keys are to stay where they are until the next LookUp or
+  // Commit. REQUIRES: at most kLookUpMax.
+  static constexpr size_t kLookUpMax = 32;
+  void LookUp(std::span<const std::string_view> keys);
 
   struct PutResult {
     // The record replaced; null when the key is new.
@@ -93,7 +105,11 @@ class Writer {
   // The event stands in the overlay, too. Valid until the next one is added.
   Event& AddEvent(Event::Type type, const std::shared_ptr<const KeyValue>& prev,
                   std::string_view key);
+  void WritePacked();
   void Supersede(const KeyValue& prev);
+  void ForgetFound();
+  // Where `key` stands in looked_up_.
+  std::optional<size_t> Found(std::string_view key) const;
 
   const std::shared_ptr<Database> database_;
   int64_t revision_;
@@ -101,6 +117,7 @@ class Writer {
   bool in_transaction_ = false;
   uint32_t sub_ = 0;  // changes in the transaction
   rocksdb::WriteBatch batch_;
+  EventPacker packer_;  // events that are not in batch_ yet
   // Keys changed since the last Commit, and where the last event of each stands.
   struct Place {
     size_t revision = 0;  // in feed_
@@ -115,6 +132,11 @@ class Writer {
   std::shared_ptr<FeedBatch> feed_ = std::make_shared<FeedBatch>();
   std::string scratch_key_;
   std::string scratch_value_;
+  // What LookUp found. Keys changed since stand in the overlay.
+  std::vector<std::string_view> looked_up_;
+  std::array<rocksdb::PinnableSlice, kLookUpMax> found_values_;
+  std::array<rocksdb::Status, kLookUpMax> found_;
+  mutable size_t next_found_ = 0;
 };
 
 // What `meta` says of the log and the revisions.
