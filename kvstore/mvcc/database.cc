@@ -133,6 +133,7 @@ class Database::Listener : public rocksdb::EventListener {
  public:
   explicit Listener(Database* owner) : owner_(owner) {}
 
+  void OnMemTableSealed(const rocksdb::MemTableInfo&) override { ++owner_->memtables_sealed_; }
   void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
     if (owner_->host_ == nullptr) GiveWay(kFlushNice);
   }
@@ -359,7 +360,11 @@ absl::Status Database::Write(rocksdb::WriteBatch* batch) {
   const HostCall call(host_);
   rocksdb::WriteOptions options;
   options.disableWAL = true;
-  return ToStatus(db_->Write(options, batch), base::StrCat("write store ", path_));
+  const uint64_t sealed = memtables_sealed_.load(std::memory_order_relaxed);
+  const rocksdb::Status written = db_->Write(options, batch);
+  // Before the batch was inserted, or behind it.
+  if (memtables_sealed_.load(std::memory_order_relaxed) != sealed) sealed_ = true;
+  return ToStatus(written, base::StrCat("write store ", path_));
 }
 
 absl::Status Database::Resume() {

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -95,6 +96,9 @@ class Database {
 
   // True once after each flush that has finished since the last call.
   bool ConsumeFlushed() { return flushed_.exchange(false, std::memory_order_acq_rel); }
+  // True once after a Write during which a memtable was sealed: all that was written before it is
+  // on its way to the disk. The writer's thread only.
+  bool ConsumeSealed() { return std::exchange(sealed_, false); }
   absl::Status background_status() const;
   StoreSizes sizes() const;
 
@@ -110,6 +114,8 @@ class Database {
   bool crash_on_close_ = false;
   std::atomic<bool> remove_on_close_{false};
   std::atomic<bool> flushed_{true};
+  std::atomic<uint64_t> memtables_sealed_{0};
+  bool sealed_ = false;
   // Shared with the compaction filters, which RocksDB may keep longest.
   std::shared_ptr<std::atomic<int64_t>> drop_revision_;
   std::unique_ptr<CountIndex> counts_;

@@ -10,7 +10,10 @@
 #include <map>
 #include <string>
 
+#include "absl/time/clock.h"
+#include "base/strings.h"
 #include "base/temp_dir.h"
+#include "kvstore/mvcc/store.h"
 
 namespace keel::kvstore {
 namespace {
@@ -41,6 +44,42 @@ TEST(DatabaseTest, FlushesGiveWayToAnswers) {
   ASSERT_TRUE(threads.contains("rocksdb:high"));
   EXPECT_EQ(threads.at("rocksdb:high"), std::min(nice + 5, 19));
   EXPECT_EQ(getpriority(PRIO_PROCESS, 0), nice);
+}
+
+// A flush that is asked for just behind one that RocksDB began itself would write files of next to
+// nothing.
+TEST(StoreTest, AFlushThatOneUnderWayMostlyCoversIsLeftOut) {
+  const base::TempDir dir;
+  StoreOptions options;
+  options.dir = dir.path();
+  options.write_buffer_bytes = 2 << 20;
+  auto opened = Store::Open(options);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  Store& store = **opened;
+  uint64_t index = 0;
+  const auto put = [&] {
+    store.writer().Begin();
+    ASSERT_TRUE(store.writer().Put(base::StrCat("key", ++index), std::string(10'000, 'v'), 0).ok());
+    store.writer().End();
+    ASSERT_TRUE(store.Commit(index, 1).ok());
+    store.Publish();
+    store.writer().TakeFeed();
+  };
+  while (store.sealed_index() == 0) {
+    put();
+    ASSERT_LT(index, 1000u);
+  }
+  ASSERT_EQ(store.sealed_index(), index - 1);
+  ASSERT_TRUE(store.StartFlush().ok());
+  EXPECT_EQ(store.sealed_index(), index - 1);
+
+  put();
+  ASSERT_TRUE(store.StartFlush().ok());  // all of what has come since
+  EXPECT_EQ(store.sealed_index(), index);
+  for (int i = 0; i < 1000 && store.durable_index() != index; ++i) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_EQ(store.durable_index(), index);
 }
 
 }  // namespace

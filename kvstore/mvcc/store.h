@@ -59,7 +59,11 @@ class Store {
 
   // The applied index that a crash would leave.
   uint64_t durable_index();
+  // Starts making durable what is not: nothing where a flush that RocksDB began of its own accord
+  // covers most of what has come since the last call.
   absl::Status StartFlush();
+  // What lies at or below it is durable, or on its way.
+  uint64_t sealed_index() const { return sealed_index_; }
   // Returns OK when everything committed is in files. REQUIRES: nothing is pending.
   absl::Status FlushAll();
 
@@ -104,6 +108,8 @@ class Store {
   uint64_t number_ = 0;  // of the database in force
   AppliedMeta applied_;
   uint64_t durable_index_ = 0;
+  uint64_t sealed_index_ = 0;
+  uint64_t flush_asked_at_ = 0;  // applied index at the last StartFlush
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<CheckpointChecker> checker_;
 
