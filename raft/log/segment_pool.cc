@@ -1,6 +1,7 @@
 #include "raft/log/segment_pool.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -22,7 +23,12 @@ constexpr auto kRestMax = std::chrono::milliseconds(20);
 constexpr size_t kSparesMax = 2;
 constexpr auto kRetry = std::chrono::seconds(5);
 constexpr std::string_view kSparePrefix = "spare-";
+constexpr std::string_view kGonePrefix = "gone-";
 constexpr std::string_view kFillName = "fill.tmp";
+// A file goes by so much at a time: where a file system discards what it frees, an fdatasync waits
+// for it, 10 to 40 ms for a whole segment.
+constexpr uint64_t kShrinkBytes = 4 << 20;
+constexpr auto kShrinkRest = std::chrono::milliseconds(15);
 
 const std::string& Zeros() {
   static const std::string& zeros = *new std::string(kStepBytes, '\0');
@@ -46,7 +52,7 @@ std::string SegmentPool::SparePath(const std::string& dir, uint64_t number) {
 std::string SegmentPool::FillPath(const std::string& dir) { return StrCat(dir, "/", kFillName); }
 
 bool SegmentPool::IsPoolFile(const std::string& name) {
-  return name.compare(0, kSparePrefix.size(), kSparePrefix) == 0 || name == kFillName;
+  return name.starts_with(kSparePrefix) || name.starts_with(kGonePrefix) || name == kFillName;
 }
 
 namespace {
@@ -102,8 +108,9 @@ void SegmentPool::Start() {
     for (size_t i = 0; names.ok() && i < names->size(); ++i) {
       if (!IsPoolFile((*names)[i])) continue;
       const std::string path = StrCat(dir_, "/", (*names)[i]);
+      if (std::find(going_.begin(), going_.end(), path) != going_.end()) continue;
       auto file = fs_.Open(path, FileSystem::Mode::kRead);
-      const bool whole = (*names)[i] != kFillName && file.ok() &&
+      const bool whole = (*names)[i].starts_with(kSparePrefix) && file.ok() &&
                          (*file)->Size().value_or(0) == segment_bytes_ &&
                          spares_.size() < kSparesMax;
       if (whole) {
@@ -150,10 +157,7 @@ void SegmentPool::Step() {
   }
   const std::string from = filling_->path();
   filling_.reset();
-  std::string path;
-  do {
-    path = SparePath(dir_, next_spare_++);
-  } while (fs_.Exists(path));
+  std::string path = FreePath(kSparePrefix);
   status = fs_.Rename(from, path);
   if (!status.ok()) return Failed(std::move(status));
   Finished(std::move(path), segment_bytes_);
@@ -183,30 +187,62 @@ void SegmentPool::Finished(std::string path, uint64_t bytes) {
   if (!waiting_.empty()) Start();
 }
 
+std::string SegmentPool::FreePath(std::string_view prefix) {
+  std::string path;
+  do {
+    path = StrCat(dir_, "/", prefix, next_spare_++);
+  } while (fs_.Exists(path));
+  return path;
+}
+
 void SegmentPool::Recycle(std::vector<std::string> paths) {
   loop_->Post([self = shared_from_this(), paths = std::move(paths)] {
+    std::deque<std::string> going;
+    absl::Status status;
     for (const std::string& path : paths) {  // Oldest first: what is left has no gap.
       auto file = self->fs_.Open(path, FileSystem::Mode::kRead);
-      const bool keep = self->listed_ && file.ok() &&
-                        (*file)->Size().value_or(0) == self->segment_bytes_ &&
-                        self->spares_.size() < kSparesMax;
-      absl::Status status;
-      if (keep) {
-        std::string spare;
-        do {
-          spare = SparePath(self->dir_, self->next_spare_++);
-        } while (self->fs_.Exists(spare));
-        status = self->fs_.Rename(path, spare);
-        if (status.ok()) self->spares_.push_back(std::move(spare));
-      } else {
+      const uint64_t bytes = file.ok() ? (*file)->Size().value_or(0) : 0;
+      const bool keep =
+          self->listed_ && bytes == self->segment_bytes_ && self->spares_.size() < kSparesMax;
+      if (!keep && bytes <= kShrinkBytes) {
         status = self->fs_.Remove(path);
+      } else {
+        std::string free = self->FreePath(keep ? kSparePrefix : kGonePrefix);
+        status = self->fs_.Rename(path, free);
+        if (status.ok() && keep) self->spares_.push_back(std::move(free));
+        if (status.ok() && !keep) going.push_back(std::move(free));
       }
       if (!status.ok()) {
         base::Log().warn("raft log: cannot free a segment error=\"{}\"", status.ToString());
-        return;
+        break;
       }
     }
+    if (!going.empty()) self->LetGo(std::move(going));
   });
+}
+
+void SegmentPool::LetGo(std::deque<std::string> paths) {
+  // A segment that has its old name again after a crash must be whole.
+  if (const absl::Status status = fs_.SyncDir(dir_); !status.ok()) {
+    base::Log().warn("raft log: cannot free segments error=\"{}\"", status.ToString());
+    return;  // they are removed at the next start
+  }
+  const bool idle = going_.empty();
+  std::move(paths.begin(), paths.end(), std::back_inserter(going_));
+  if (idle) Shrink();
+}
+
+void SegmentPool::Shrink() {
+  if (stopped_.load()) return;
+  const std::string& path = going_.front();
+  auto file = fs_.Open(path, FileSystem::Mode::kReadWrite);
+  const uint64_t bytes = file.ok() ? (*file)->Size().value_or(0) : 0;
+  if (bytes <= kShrinkBytes || !(*file)->Truncate(bytes - kShrinkBytes).ok()) {
+    (void)fs_.Remove(path);  // Only space is lost when it stays.
+    going_.pop_front();
+  }
+  if (going_.empty()) return;
+  loop_->After(kShrinkRest, [self = shared_from_this()] { self->Shrink(); });
 }
 
 void SegmentPool::SyncNames(std::function<void(absl::Status)> done) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -35,7 +36,8 @@ class SegmentPool : public std::enable_shared_from_this<SegmentPool> {
   void Prepare(Ready ready);
   // The writer waits for the file that is being made: no rest until it is ready.
   void Hurry() { hurry_.store(true); }
-  // Takes over segments that are no longer part of the log: keeps a few, removes the rest.
+  // Takes over segments that are no longer part of the log: keeps a few, removes the rest, large
+  // ones bit by bit.
   void Recycle(std::vector<std::string> paths);
   // Makes names in the folder durable, then calls `done` on the reply loop.
   void SyncNames(std::function<void(absl::Status)> done);
@@ -59,6 +61,10 @@ class SegmentPool : public std::enable_shared_from_this<SegmentPool> {
   void Step();
   void Failed(absl::Status status);
   void Finished(std::string path, uint64_t bytes);
+  // A name in the folder that nothing has.
+  std::string FreePath(std::string_view prefix);
+  void LetGo(std::deque<std::string> paths);
+  void Shrink();
 
   base::FileSystem& fs_;
   const std::string dir_;
@@ -70,7 +76,8 @@ class SegmentPool : public std::enable_shared_from_this<SegmentPool> {
 
   // On loop_ from here on.
   std::vector<std::string> spares_;
-  uint64_t next_spare_ = 1;  // for names
+  std::deque<std::string> going_;  // files that are being removed, the first one now
+  uint64_t next_spare_ = 1;        // for names
   bool listed_ = false;
   std::vector<Ready> waiting_;
   std::unique_ptr<base::File> filling_;  // at filled_ of segment_bytes_
