@@ -297,8 +297,16 @@ class FullDisk(unittest.TestCase):
                         return error
                 return None
 
+            def free_bytes():
+                return shutil.disk_usage(member.data_dir).free
+
+            def nothing_grows():  # The log makes its next segment ready.
+                before = free_bytes()
+                time.sleep(0.5)
+                return free_bytes() == before
+            wait_until("the log has its next segment", nothing_grows, 60)
             with open(filler, "wb") as f:  # Someone else fills the disk.
-                free = shutil.disk_usage(member.data_dir).free
+                free = free_bytes()
                 f.write(b"\0" * max(0, free - (60 << 20)))
             error = write_until_refused()
             self.assertIsNotNone(error, "writes never stopped")
